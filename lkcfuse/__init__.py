@@ -1,0 +1,1 @@
+"""Fuse two registered images of one scene into one, with LKC-FUNet."""
