@@ -1,0 +1,120 @@
+"""The training loss: a weighted sum of what a good fused image keeps from its sources.
+
+The paper's three terms (intensity, gradient, structural similarity) and, beside them, the measures
+a fused image is judged by, in differentiable form. They pull against each other - copying one
+source whole pleases SSIM and MI, adding both pleases SCD - so the weights are the recipe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from lkcfuse.training.filters import sobel
+from lkcfuse.training.similarity import qabf, scd, ssim, vif
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each term; a term of weight 0 is not computed.
+
+    Attributes:
+        intensity: Root mean square of fused - max(a, b), in units of the full range.
+        gradient: Mean absolute error of |Gx| + |Gy| (Sobel) to the larger of the sources', in
+            units of the full range.
+        ssim: 2 - SSIM(fused, a) - SSIM(fused, b), 7x7 uniform window, as reported.
+        ssim_gaussian: The same with the 11x11 Gaussian window of the original paper.
+        vif: 2 - VIF(a, fused) - VIF(b, fused).
+        qabf: 1 - Qabf.
+        scd: How far SCD lies below that of the pixelwise maximum plus `scd_margin`.
+        scd_margin: The goal of the SCD term above the pixelwise maximum. Past it the term has a
+            tenth of its slope: more of it is bought with the other terms.
+        out_of_range: Mean distance outside the value range, in units of the full range: what a
+            written image clips away.
+        flat: Mean excess of the fused local deviation (15x15) over the larger source's where
+            both sources are flat (below 2 levels), in levels: noise and grid in the sky.
+    """
+
+    intensity: float = 0.3
+    gradient: float = 0.5
+    ssim: float = 1.2
+    ssim_gaussian: float = 0.0
+    vif: float = 0.8
+    qabf: float = 3.0
+    scd: float = 0.3
+    scd_margin: float = 0.08
+    out_of_range: float = 5.0
+    flat: float = 0.0
+
+
+def intensity_term(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return the root mean square of fused - max(a, b) per sample, as a share of 255."""
+    error = (fused - torch.maximum(a, b)) / 255
+    return ((error * error).mean(dim=(1, 2, 3)) + 1e-8).sqrt()
+
+
+def gradient_term(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return the L1 distance of the Sobel magnitude to the larger of the sources', per sample."""
+    gx, gy = sobel(torch.cat([fused, a, b], dim=1) / 255)
+    edges = gx.abs() + gy.abs()
+    goal = torch.maximum(edges[:, 1:2], edges[:, 2:])
+    return (edges[:, :1] - goal).abs().mean(dim=(1, 2, 3))
+
+
+def scd_term(fused: Tensor, a: Tensor, b: Tensor, *, margin: float) -> Tensor:
+    """Return how far SCD falls short of the pixelwise maximum's plus `margin`, per sample.
+
+    Past the goal the slope is a tenth, and negative.
+    """
+    with torch.no_grad():
+        goal = (scd(torch.maximum(a, b), a, b) + margin).clamp_max(2)
+    short = goal - scd(fused, a, b)
+    return torch.where(short > 0, short, 0.1 * short)
+
+
+def out_of_range_term(fused: Tensor) -> Tensor:
+    """Return the mean distance outside 0..255 per sample, as a share of 255."""
+    return ((-fused).clamp_min(0) + (fused - 255).clamp_min(0)).mean(dim=(1, 2, 3)) / 255
+
+
+def fusion_loss(
+    fused: Tensor, a: Tensor, b: Tensor, weights: LossWeights
+) -> tuple[Tensor, dict[str, float]]:
+    """Return the loss of a batch and the mean of each of its terms before weighting.
+
+    Args:
+        fused: Fused images, (N, 1, H, W), 0..255, H and W at least 32.
+        a: First sources, the same shape.
+        b: Second sources, the same shape.
+        weights: How the terms are balanced.
+
+    Returns:
+        The scalar to minimise, and the terms' plain values under the names of `LossWeights`.
+    """
+    from lkcfuse.training.flatness import flat_excess
+
+    fused = fused.float()
+    inside = fused.clamp(0, 255)  # what will be written; the term out_of_range keeps a gradient
+    inside = fused + (inside - fused).detach()
+    terms = {
+        "intensity": lambda: intensity_term(fused, a, b),
+        "gradient": lambda: gradient_term(fused, a, b),
+        "ssim": lambda: 2 - ssim(inside, a, b),
+        "ssim_gaussian": lambda: 2 - ssim(inside, a, b, window="gaussian"),
+        "vif": lambda: 2 - vif(inside, a, b),
+        "qabf": lambda: 1 - qabf(inside, a, b),
+        "scd": lambda: scd_term(inside, a, b, margin=weights.scd_margin),
+        "out_of_range": lambda: out_of_range_term(fused),
+        "flat": lambda: flat_excess(fused, a, b),
+    }
+    loss = torch.zeros((), device=fused.device)
+    values: dict[str, float] = {}
+    for field in fields(weights):
+        weight = getattr(weights, field.name)
+        if field.name in terms and weight:
+            value = terms[field.name]().mean()
+            loss = loss + weight * value
+            values[field.name] = value.item()
+    return loss, values

@@ -1,0 +1,131 @@
+"""Differentiable forms of what a fused image is measured by, for pairs of sources at once.
+
+Every function takes three tensors (N, 1, H, W), `fused`, `a` and `b`, with values 0..255, and
+returns one value per sample, (N,), summed over the two sources as the fusion literature reports it.
+They follow `lkcfuse.metrics` (the same windows, constants and borders) but for what has no useful
+derivative, which each docstring names. The metrics judge, these only teach.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from lkcfuse.training.filters import gaussian_taps, sobel, uniform_taps, valid_filter
+
+SSIM_C1 = (0.01 * 255) ** 2
+SSIM_C2 = (0.03 * 255) ** 2
+VIF_WINDOWS = (17, 9, 5, 3)
+VIF_NOISE = 2.0
+# Below this a variance is rounding: float32 squares of 0..255 carry an error of about 4e-3.
+VIF_FLAT = 1e-2
+
+
+def _moments(images: Tensor, taps: tuple[float, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return local means (N, 3, ...), variances (N, 3, ...) and covariances (N, 2, ...).
+
+    `images` is (N, 3, H, W): fused, a, b; the covariances are of the fused image with a and b.
+    """
+    fused = images[:, :1]
+    stack = torch.cat([images, images * images, fused * images[:, 1:]], dim=1)
+    local = valid_filter(stack, taps)
+    mean, square, cross = local[:, :3], local[:, 3:6], local[:, 6:]
+    variance = (square - mean * mean).clamp_min(0)
+    return mean, variance, cross - mean[:, :1] * mean[:, 1:]
+
+
+def ssim(fused: Tensor, a: Tensor, b: Tensor, *, window: str = "uniform") -> Tensor:
+    """Return SSIM(fused, a) + SSIM(fused, b) per sample, at most 2.
+
+    Args:
+        fused: Fused images, (N, 1, H, W), 0..255.
+        a: First sources, the same shape.
+        b: Second sources, the same shape.
+        window: `uniform` is the 7x7 window with the sample covariance of the reported metric,
+            `gaussian` the 11x11 window of deviation 1.5 of the original paper (Wang et al., 2004).
+    """
+    uniform = window == "uniform"
+    taps = uniform_taps(7) if uniform else gaussian_taps(11, 1.5)
+    unbiased = 49 / 48 if uniform else 1.0
+    mean, variance, covariance = _moments(torch.cat([fused, a, b], dim=1), taps)
+    mean_f, mean_s = mean[:, :1], mean[:, 1:]
+    var_f, var_s = unbiased * variance[:, :1], unbiased * variance[:, 1:]
+    top = (2 * mean_f * mean_s + SSIM_C1) * (2 * unbiased * covariance + SSIM_C2)
+    bottom = (mean_f**2 + mean_s**2 + SSIM_C1) * (var_f + var_s + SSIM_C2)
+    return (top / bottom).mean(dim=(2, 3)).sum(dim=1)
+
+
+def vif(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return VIF(a, fused) + VIF(b, fused) per sample (Sheikh and Bovik, 2006, pixel domain).
+
+    Scales for which the image is too small are left out. Where the gain from source to fused is
+    negative it is taken as zero, which has no gradient; there the metric has none either.
+    """
+    images = torch.cat([fused, a, b], dim=1)
+    kept = torch.zeros_like(fused[:, 0, 0, :1]).repeat(1, 2)
+    there = kept.clone()
+    for scale, size in enumerate(VIF_WINDOWS):
+        taps = gaussian_taps(size, size / 5)
+        if scale:
+            if min(images.shape[-2:]) < size:
+                break
+            images = valid_filter(images, taps, step=2)
+        if min(images.shape[-2:]) < size:
+            break
+        _, variance, covariance = _moments(images, taps)
+        var_f, var_s = variance[:, :1], variance[:, 1:]
+        textured = var_s > VIF_FLAT
+        gain = torch.where(textured, covariance / (var_s + VIF_FLAT**2), 0.0).clamp_min(0)
+        residual = (var_f - gain * covariance).clamp_min(0)
+        var_s = torch.where(textured, var_s, 0.0)
+        kept = kept + torch.log1p(gain**2 * var_s / (residual + VIF_NOISE)).sum(dim=(2, 3))
+        there = there + torch.log1p(var_s / VIF_NOISE).sum(dim=(2, 3))
+    ratio = torch.where(there > 0, kept / there.clamp_min(1e-6), 1.0)
+    return ratio.sum(dim=1)
+
+
+def scd(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return corr(a, fused - b) + corr(b, fused - a) per sample (Aslantas and Bendes, 2015).
+
+    A constant image correlates with nothing: its term is 0.
+    """
+    return _correlation(a, fused - b) + _correlation(b, fused - a)
+
+
+def _correlation(x: Tensor, y: Tensor) -> Tensor:
+    x, y = x.flatten(1), y.flatten(1)
+    x, y = x - x.mean(dim=1, keepdim=True), y - y.mean(dim=1, keepdim=True)
+    # 1 is the square of one grey level: far below any picture, far above rounding.
+    scale = ((x * x).mean(dim=1) * (y * y).mean(dim=1) + 1).sqrt()
+    return (x * y).mean(dim=1) / scale
+
+
+def qabf(fused: Tensor, a: Tensor, b: Tensor, *, border: str = "none") -> Tensor:
+    """Return the edge preservation Qabf per sample (Xydeas and Petrovic, 2000).
+
+    The metric's angles lie in (-90, 90] degrees and their difference is not wrapped: two nearly
+    vertical edges that lean to either side count as opposed. Here it is wrapped, since the
+    derivative would push such edges the long way round; so values are slightly higher.
+
+    Args:
+        fused: Fused images, (N, 1, H, W), 0..255.
+        a: First sources, the same shape.
+        b: Second sources, the same shape.
+        border: As in `sobel`. The metric pads with black, which puts a strong edge around the
+            image; around a crop there is none, so the loss drops the border.
+    """
+    gx, gy = sobel(torch.cat([fused, a, b], dim=1), border=border)
+    strength = (gx * gx + gy * gy + 1e-4).sqrt()
+    fx, fy, f_strength = gx[:, :1], gy[:, :1], strength[:, :1]
+    sx, sy, s_strength = gx[:, 1:], gy[:, 1:], strength[:, 1:]
+    ratio = torch.minimum(f_strength, s_strength) / torch.maximum(f_strength, s_strength)
+    cross, dot = (fx * sy - fy * sx).abs(), (fx * sx + fy * sy).abs()
+    turn = torch.atan2(cross + 1e-4, dot + 1e-4)
+    agreement = 1 - turn / (math.pi / 2)
+    quality = 0.9994 * torch.sigmoid(15 * (ratio - 0.5))
+    quality = quality * 0.9879 * torch.sigmoid(22 * (agreement - 0.8))
+    weight = torch.where(s_strength > 0.02, s_strength, 0.0)
+    total = weight.sum(dim=(1, 2, 3))
+    return (quality * weight).sum(dim=(1, 2, 3)) / total.clamp_min(1e-6)
