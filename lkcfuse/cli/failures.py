@@ -1,0 +1,84 @@
+"""What an exception becomes for the user: one line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import signal
+
+import typer
+
+from lkcfuse.errors import LkcfuseError, ResourceError
+
+# A pipe whose reader has gone ends a Unix program by this signal; shells report it as 128 + 13.
+BROKEN_PIPE_EXIT = 128 + 13
+
+# typer brought click along as a package of its own until 0.25 and carries a copy since: the base
+# of all its usage errors is found from the one that every version exports.
+ClickException: type[Exception] = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
+)
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+
+
+def explain(error: BaseException) -> tuple[str | None, int]:
+    """Return the line to show for an error, and the exit code.
+
+    Args:
+        error: Whatever ended a command.
+
+    Returns:
+        The message (one line; None where nothing is to be said) and the exit code.
+    """
+    if isinstance(error, LkcfuseError):
+        return _one_line(error), error.exit_code
+    if isinstance(error, ClickException):
+        return _explain_usage(error), int(getattr(error, "exit_code", 2))
+    if isinstance(error, BrokenPipeError):
+        return None, BROKEN_PIPE_EXIT
+    if is_out_of_memory(error):
+        return (
+            "not enough memory: free some, or fuse a smaller image",
+            ResourceError.exit_code,
+        )
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        place = f"'{error.filename}'" if error.filename else "the output"
+        return f"cannot write {place}: {error.strerror}", ResourceError.exit_code
+    return (
+        f"this is a bug in lkcfuse ({type(error).__name__}: {_one_line(error)}); "
+        "please run again with --debug and report what it shows",
+        1,
+    )
+
+
+def explain_signal(signum: int) -> tuple[str, int]:
+    """Return the line and the exit code for a run that a signal ended."""
+    word = "interrupted" if signum == signal.SIGINT else "terminated"
+    return word, 128 + signum
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on whatever device.
+
+    torch raises a class of its own for CUDA, and plain `RuntimeError` with a telling message for
+    the CPU and MPS; it is recognised without importing torch.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    text = str(error)
+    return isinstance(error, RuntimeError) and (
+        "can't allocate memory" in text or "out of memory" in text
+    )
+
+
+def _explain_usage(error: Exception) -> str:
+    """Say what is wrong with the arguments and where the right ones are listed."""
+    message = getattr(error, "format_message", lambda: str(error))()
+    command = getattr(getattr(error, "ctx", None), "command_path", "lkcfuse")
+    return f"{_one_line(message).rstrip('.')} (see '{command} --help')"
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())

@@ -1,0 +1,87 @@
+"""Options that several commands share, each declared once.
+
+Add an option here when a second command needs it; one that a single command has stays in that
+command's file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+TaskOption = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        "-t",
+        metavar="TASK",
+        help="What the pair shows: ir-vis, mri-ct, mri-pet or mri-spect.",
+    ),
+]
+
+WeightsOption = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads the annotation at run time, on Python 3.10 too
+    typer.Option(
+        "--weights",
+        "-w",
+        metavar="NAME|FILE",
+        help="A name in the manifest of weights, or a checkpoint file. "
+        "Left out: the first entry made for the task.",
+    ),
+]
+
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        "-d",
+        metavar="DEVICE",
+        help="auto, cpu, cuda, cuda:N or mps. auto takes CUDA, then MPS, then the CPU.",
+    ),
+]
+
+ThreadsOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        "--threads",
+        min=1,
+        metavar="N",
+        help="Threads on the CPU. Left out: as many CPUs as this process may use.",
+    ),
+]
+
+FormatOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="Format of the output: png, jpeg, tiff, webp or bmp. Left out: what its suffix says.",
+    ),
+]
+
+ForceOption = Annotated[
+    bool,
+    typer.Option("--force", "-f", help="Overwrite an output that exists."),
+]
+
+InvertFirstOption = Annotated[
+    bool,
+    typer.Option("--invert-first", help="The infrared image is black-hot: invert it first."),
+]
+
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as JSON on stdout."),
+]
+
+QuietOption = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print nothing but errors (and JSON, if asked for)."),
+]
+
+OutputFileOption = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="OUT", help="The file to write; - for stdout."),
+]

@@ -1,0 +1,148 @@
+"""The one place that prints: human text, JSON or nothing, decided once per run.
+
+Results go to stdout, everything else to stderr. Notes, warnings and progress vanish with
+`--quiet`; progress shows on a terminal alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+# A bar that comes and goes within a moment is noise: it appears when work takes longer than this.
+_PROGRESS_DELAY_SECONDS = 1.0
+
+ReportProgress = Callable[[float, float], None]
+"""Called with (done, total), in any unit, as work goes on."""
+
+
+def error(message: str) -> None:
+    """Print the one line that a failed run leaves on stderr."""
+    print(f"lkcfuse: error: {message}", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a command talks.
+
+    Attributes:
+        as_json: Results are JSON on stdout instead of text.
+        quiet: Nothing is printed but errors, and JSON if asked for.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+
+    def result(self, text: str, record: Mapping[str, object]) -> None:
+        """Print one result: its text for people, or its record as one line of JSON."""
+        if self.as_json:
+            print(json.dumps(record), flush=True)
+        elif not self.quiet:
+            print(text, flush=True)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+        """Print rows as aligned columns for people, or as one JSON array of objects.
+
+        Args:
+            columns: The keys of each row to show, in order; they head the columns.
+            rows: The rows; JSON gets all their keys, a key that is missing shows empty.
+        """
+        if self.as_json:
+            print(json.dumps([dict(row) for row in rows], indent=2), flush=True)
+        elif not self.quiet:
+            cells = [
+                [column.upper() for column in columns],
+                *([str(row.get(column, "")) for column in columns] for row in rows),
+            ]
+            widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+            for line in cells:
+                padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+                print("  ".join(padded).rstrip())
+            sys.stdout.flush()
+
+    def note(self, message: str) -> None:
+        """Say on stderr what was chosen or done."""
+        if not self.quiet:
+            print(f"lkcfuse: {message}", file=sys.stderr, flush=True)
+
+    def warn(self, message: str) -> None:
+        """Say on stderr what the user may want to look at."""
+        if not self.quiet:
+            print(f"lkcfuse: warning: {message}", file=sys.stderr, flush=True)
+
+    @contextmanager
+    def progress(self, description: str) -> Iterator[ReportProgress]:
+        """Show progress on a terminal once the work inside takes more than a moment.
+
+        Args:
+            description: What is being done, in a word or two.
+
+        Yields:
+            A function to call with (done, total); without a call the bar only pulses.
+        """
+        if self.quiet or not sys.stderr.isatty():
+            yield lambda _done, _total: None
+            return
+        bar = _DelayedBar(description)
+        try:
+            yield bar.report
+        finally:
+            bar.close()
+
+
+class _DelayedBar:
+    """A rich progress bar that a timer brings up, so that short work shows none."""
+
+    def __init__(self, description: str) -> None:
+        self._description = description
+        self._lock = threading.Lock()
+        self._bar: Progress | None = None
+        self._position: tuple[float, float | None] = (0.0, None)
+        self._closed = False
+        self._timer = threading.Timer(_PROGRESS_DELAY_SECONDS, self._show)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def report(self, done: float, total: float) -> None:
+        with self._lock:
+            self._position = (done, total)
+            if self._bar is not None:
+                self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+
+    def close(self) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._closed = True
+            if self._bar is not None:
+                self._bar.stop()
+
+    def _show(self) -> None:
+        # rich is imported here, on the timer's thread, so that a quick run never pays for it.
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with self._lock:
+            if self._closed:
+                return
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f}%"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+                # Only results go to stdout, and those may be the bytes of an image.
+                redirect_stdout=False,
+            )
+            done, total = self._position
+            task = self._bar.add_task(self._description, total=total)
+            self._bar.update(task, completed=done)
+            self._bar.start()

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+
+from lkcfuse.cli import app as app_module
+from lkcfuse.errors import InputError, ResourceError, UsageError, WeightsError
+from lkcfuse.version import __version__
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """An app of the same making whose one command raises what it is given."""
+
+    def install(error):
+        extra = typer.Typer(rich_markup_mode=None)
+
+        @extra.callback()
+        def root():
+            pass
+
+        @extra.command()
+        def fail():
+            raise error
+
+        monkeypatch.setattr(app_module, "app", extra)
+
+    return install
+
+
+def test_version(lkcfuse):
+    assert lkcfuse("--version").text == f"lkcfuse {__version__}\n"
+
+
+def test_help_goes_to_stdout(lkcfuse):
+    done = lkcfuse("--help")
+    assert done.code == 0
+    assert "Usage: lkcfuse" in done.text
+    assert done.err == ""
+
+
+def test_no_command_is_wrong_usage(lkcfuse):
+    done = lkcfuse()
+    assert done.code == 2
+    assert done.out == b""
+    assert "Usage: lkcfuse" in done.err
+
+
+def test_unknown_command_is_one_line(lkcfuse):
+    lkcfuse("fuze").assert_fails(2, "fuze", "lkcfuse --help")
+
+
+def test_unknown_option_is_one_line(lkcfuse):
+    lkcfuse("--nope").assert_fails(2, "--nope")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("say\nit so"), 2),
+        (InputError("say it so"), 3),
+        (WeightsError("say it so"), 4),
+        (ResourceError("say it so"), 5),
+    ],
+)
+def test_own_errors_keep_their_code_and_take_one_line(lkcfuse, failing, error, code):
+    failing(error)
+    lkcfuse("fail").assert_fails(code, "say it so")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB)"),
+    ],
+)
+def test_out_of_memory(lkcfuse, failing, error):
+    failing(error)
+    lkcfuse("fail").assert_fails(5, "memory")
+
+
+def test_full_disk_names_the_file(lkcfuse, failing):
+    failing(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out.png"))
+    lkcfuse("fail").assert_fails(5, "out.png", "No space left")
+
+
+def test_a_bug_says_so_and_how_to_see_more(lkcfuse, failing):
+    failing(ZeroDivisionError("division by zero"))
+    lkcfuse("fail").assert_fails(1, "bug", "ZeroDivisionError", "--debug")
+
+
+@pytest.mark.parametrize("words", [("--debug", "fail"), ("fail", "--debug")])
+def test_debug_shows_the_traceback(lkcfuse, failing, words):
+    failing(InputError("say it so"))
+    done = lkcfuse(*words)
+    assert done.code == 3
+    assert "Traceback (most recent call last)" in done.err
+    assert done.err.endswith("lkcfuse: error: say it so\n")
+
+
+def test_debug_after_the_end_of_options_is_an_argument(lkcfuse):
+    lkcfuse("--", "--debug").assert_fails(2, "--debug")
+
+
+def test_a_closed_pipe_is_quiet(lkcfuse, failing):
+    failing(BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    done = lkcfuse("fail")
+    assert (done.code, done.out, done.err) == (141, b"", "")
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_it_with_one_line(lkcfuse, monkeypatch, signum, code):
+    extra = typer.Typer(rich_markup_mode=None)
+    ended = []
+
+    @extra.callback()
+    def root():
+        pass
+
+    @extra.command()
+    def wait():
+        try:
+            os.kill(os.getpid(), signum)
+            time.sleep(30)
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(app_module, "app", extra)
+    before = signal.getsignal(signum)
+    done = lkcfuse("wait")
+    assert done.code == code
+    assert re.fullmatch(r"lkcfuse: (interrupted|terminated)\n", done.err)
+    assert ended == [True]
+    assert signal.getsignal(signum) is before
+
+
+def test_help_and_version_need_neither_torch_nor_numpy():
+    code = (
+        "import sys; from lkcfuse.cli.app import run; import lkcfuse; run(['--help']);"
+        "run(['--version']); [run([c, '--help']) for c in ['fuse']];"
+        "heavy = {'torch', 'numpy', 'cv2', 'PIL', 'rich', 'scipy'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_completion_knows_the_commands():
+    done = subprocess.run(
+        [sys.executable, "-m", "lkcfuse"],
+        env={
+            **os.environ,
+            "_LKCFUSE_COMPLETE": "complete_bash",
+            "COMP_WORDS": "lkcfuse --ver",
+            "COMP_CWORD": "1",
+        },
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout.strip() == b"--version"
