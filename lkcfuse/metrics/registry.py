@@ -1,0 +1,143 @@
+"""Every metric by its name, what it needs and which way is better; what it is, its docstring tells.
+
+The docstrings are the one place where formula, range and source are written down: `Metric` reads
+them from there, so that `--explain` and the documentation cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from lkcfuse.errors import UsageError
+from lkcfuse.metrics import (
+    correlation,
+    edges,
+    information,
+    pixelwise,
+    sharpness,
+    structural,
+    visual_information,
+)
+
+
+class Needs(Enum):
+    """What a metric compares the fused image with."""
+
+    NOTHING = "nothing"
+    SOURCES = "sources"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: a pure function, and what a table or a report has to know about it.
+
+    Attributes:
+        name: The column's name, as the field writes it.
+        function: `(fused)`, `(fused, a, b)` or `(fused, reference)`, by `needs`.
+        needs: What the fused image is compared with.
+        higher_is_better: The direction.
+        verified: Whether the values agree with those of the evaluator behind the field's
+            published tables. Otherwise the metric follows its paper and is tested on cases
+            worked out by hand.
+        ranks: Whether methods may be ranked by it alone. EN, SD, SF and AG may not: noise and
+            oversharpening raise them as well.
+    """
+
+    name: str
+    function: Callable[..., float]
+    needs: Needs
+    higher_is_better: bool = True
+    verified: bool = False
+    ranks: bool = True
+
+    @property
+    def summary(self) -> str:
+        """One sentence: what it measures."""
+        return self._sections()[""].split("\n\n")[0]
+
+    @property
+    def formula(self) -> str:
+        """The definition, with where it is undefined."""
+        return "\n\n".join(self._sections()[""].split("\n\n")[1:])
+
+    @property
+    def range(self) -> str:
+        """Unit and range of the values."""
+        return self._sections()["Returns"].split(";")[0]
+
+    @property
+    def source(self) -> str:
+        """The paper that defines it."""
+        return self._sections()["Source"]
+
+    def _sections(self) -> dict[str, str]:
+        """The docstring's Google-style sections, each paragraph on one line."""
+        sections: dict[str, list[str]] = {"": []}
+        current = sections[""]
+        for line in (inspect.getdoc(self.function) or "").splitlines():
+            if line.endswith(":") and line[:-1] in (
+                "Args",
+                "Returns",
+                "Raises",
+                "Source",
+                "Example",
+            ):
+                current = sections.setdefault(line[:-1], [])
+            else:
+                current.append(line.strip())
+        return {
+            name: "\n\n".join(
+                paragraph.replace("\n", " ") for paragraph in "\n".join(lines).strip().split("\n\n")
+            )
+            for name, lines in {"Returns": [], "Source": [], **sections}.items()
+        }
+
+
+_METRICS = (
+    Metric("EN", information.en, Needs.NOTHING, verified=True, ranks=False),
+    Metric("SD", sharpness.sd, Needs.NOTHING, verified=True, ranks=False),
+    Metric("SF", sharpness.sf, Needs.NOTHING, verified=True, ranks=False),
+    Metric("AG", sharpness.ag, Needs.NOTHING, verified=True, ranks=False),
+    Metric("MI", information.mi, Needs.SOURCES, verified=True),
+    Metric("SCD", correlation.scd, Needs.SOURCES, verified=True),
+    Metric("CC", correlation.cc, Needs.SOURCES, verified=True),
+    Metric("MSE", pixelwise.mse, Needs.SOURCES, higher_is_better=False, verified=True),
+    Metric("PSNR", pixelwise.psnr, Needs.SOURCES, verified=True),
+    Metric("SSIM", structural.ssim, Needs.SOURCES, verified=True),
+    Metric("VIF", visual_information.vif, Needs.SOURCES, verified=True),
+    Metric("Qabf", edges.qabf, Needs.SOURCES, verified=True),
+    Metric("NMI", information.nmi, Needs.SOURCES),
+    Metric("GT_PSNR", pixelwise.gt_psnr, Needs.REFERENCE),
+    Metric("GT_MAE", pixelwise.gt_mae, Needs.REFERENCE, higher_is_better=False),
+)
+
+#: Every metric by name, in the order of a table's columns.
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
+
+
+def select(names: Iterable[str] | None = None, *, reference: bool = False) -> list[Metric]:
+    """Return the metrics of those names, in the order given; all that apply where none is.
+
+    Args:
+        names: Names as in `METRICS`, upper or lower case; None for every metric there is.
+        reference: Whether a ground truth is at hand.
+
+    Raises:
+        UsageError: No metric has that name, or it needs a ground truth and there is none.
+    """
+    if names is None:
+        return [m for m in METRICS.values() if reference or m.needs is not Needs.REFERENCE]
+    by_name = {name.lower(): metric for name, metric in METRICS.items()}
+    chosen: dict[str, Metric] = {}
+    for name in names:
+        metric = by_name.get(name.strip().lower())
+        if metric is None:
+            raise UsageError(f"no metric is called '{name}': choose from {', '.join(METRICS)}")
+        if metric.needs is Needs.REFERENCE and not reference:
+            raise UsageError(f"{metric.name} compares with a ground truth, and none was given")
+        chosen[metric.name] = metric
+    return list(chosen.values())
