@@ -1,0 +1,99 @@
+"""Dense large-kernel convolution, fast on a CPU.
+
+`LargeKernelConv2d` is `torch.nn.Conv2d` with "same" zero padding and stride 1, differentiable in
+input, weight and bias. On a CPU, large kernels go through `overlap_save` where its cost model
+says that pays; small ones, and everything on other devices, through the native convolution.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, pad
+
+from lkcfuse.network.overlap_save import (
+    convolve,
+    kernel_spectrum,
+    plan_tiles,
+    weight_gradient,
+)
+
+
+class LargeKernelConv2d(nn.Conv2d):
+    """Convolution with an odd square kernel, stride 1, zero padding that keeps the size."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return large_kernel_conv2d(x, self.weight, self.bias)
+
+
+def large_kernel_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Convolve as `conv2d(x, weight, bias, padding=kernel // 2)` does, by the fastest way.
+
+    Args:
+        x: `(N, inputs, H, W)`.
+        weight: `(outputs, inputs, K, K)`, K odd.
+        bias: `(outputs,)` or None.
+
+    Returns:
+        `(N, outputs, H, W)`, in channels-last order when it was computed by FFT.
+    """
+    kernel = weight.shape[-1]
+    plan = None
+    if x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and x.numel():
+        plan = plan_tiles(x.shape[2], x.shape[3], kernel, x.shape[1], weight.shape[0], x.shape[0])
+    if plan is None:
+        return conv2d(x, weight, bias, padding=kernel // 2)
+    return fft_conv2d(x, weight, bias)
+
+
+def fft_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`conv2d(x, weight, bias, padding=K // 2)` by overlap-save, whatever the cost model says."""
+    result: Tensor = _OverlapSaveConv2d.apply(x, weight, bias)
+    return result
+
+
+class _OverlapSaveConv2d(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.has_bias = bias is not None
+        return _same(x, weight, bias)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        grad_x = grad_weight = grad_bias = None
+        if ctx.needs_input_grad[0]:
+            grad_x = _same(grad, weight.flip(2, 3).transpose(0, 1), None)
+        if ctx.needs_input_grad[1]:
+            kernel = weight.shape[-1]
+            plan = plan_tiles(
+                *x.shape[2:], kernel, x.shape[1], weight.shape[0], x.shape[0], always=True
+            )
+            assert plan is not None
+            grad_weight = weight_gradient(
+                plan.pad(x.permute(0, 2, 3, 1)), grad.permute(0, 2, 3, 1), plan
+            )
+        if ctx.has_bias and ctx.needs_input_grad[2]:
+            grad_bias = grad.sum((0, 2, 3))
+        return grad_x, grad_weight, grad_bias
+
+
+def _same(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Overlap-save convolution of `(N, C, H, W)`, zero padded, without autograd."""
+    plan = plan_tiles(
+        *x.shape[2:], weight.shape[-1], x.shape[1], weight.shape[0], x.shape[0], always=True
+    )
+    assert plan is not None
+    padded = plan.pad(x.permute(0, 2, 3, 1))
+    out = torch.empty(x.shape[0], x.shape[2], x.shape[3], weight.shape[0])
+    convolve(padded, kernel_spectrum(weight, plan), plan, out)
+    if bias is not None:
+        out += bias
+    return out.permute(0, 3, 1, 2)
