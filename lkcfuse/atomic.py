@@ -1,0 +1,141 @@
+"""Files that appear whole or not at all: written beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from lkcfuse.errors import ResourceError, UsageError
+
+TEMPORARY_PREFIX = ".lkcfuse-"
+"""Temporary files start with this; one is left behind only by a process that was killed."""
+
+
+def check_destination(path: Path, *, overwrite: bool = False) -> None:
+    """Check, before any work is done for it, that a file can be written there.
+
+    Raises:
+        UsageError: The file exists and `overwrite` is false, it is a folder, or its folder does
+            not exist.
+        ResourceError: The folder cannot be written to.
+    """
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder: name a file in it")
+        if _is_special(path):
+            return
+        if not overwrite and os.path.lexists(path):
+            raise _exists(path)
+        folder = _target(path).parent
+        if not folder.exists():
+            raise UsageError(
+                f"{path} cannot be written: its folder does not exist "
+                f"(make it: mkdir -p {shlex.quote(str(folder))})"
+            )
+        if not folder.is_dir():
+            raise UsageError(f"{path} cannot be written: {folder} is a file, not a folder")
+        if not os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise ResourceError(f"{path} cannot be written: no permission to write to {folder}")
+    except (OSError, ValueError) as error:
+        raise ResourceError(f"{path} cannot be written: {_reason(error)}") from None
+
+
+@contextmanager
+def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
+    """Open a file that takes its place only when the block ends well.
+
+    The bytes go to a temporary file in the same folder, which is synced to disk and renamed; any
+    failure, Ctrl-C included, removes it and leaves what stood at `path` untouched. A symbolic
+    link is followed, and a device or a pipe is written to directly.
+
+    Args:
+        path: The file to write.
+        overwrite: Whether a file that exists is replaced (its permissions are kept).
+
+    Yields:
+        The temporary file, open for reading and writing bytes.
+
+    Raises:
+        UsageError: As `check_destination`, also when the file appears while the block runs.
+        ResourceError: The file cannot be written: disk full, no permission.
+    """
+    check_destination(path, overwrite=overwrite)
+    try:
+        if _is_special(path):
+            with path.open("wb") as device:
+                yield device
+            return
+        target = _target(path)
+        temporary = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}.tmp"
+        try:
+            with temporary.open("xb+") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            _move(temporary, target, overwrite=overwrite)
+        finally:
+            # Gone already where all went well.
+            temporary.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+    except FileExistsError:
+        raise _exists(path) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ResourceError(f"{path} cannot be written: {_reason(error)}") from None
+
+
+def _move(temporary: Path, target: Path, *, overwrite: bool) -> None:
+    if overwrite:
+        with suppress(OSError):
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        temporary.replace(target)
+        return
+    try:
+        # Unlike a rename, a link never replaces a file that somebody made meanwhile.
+        target.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:
+        # The file system knows no hard links (FAT, some network shares).
+        if target.exists():
+            raise FileExistsError from None
+        temporary.replace(target)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system offers that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _target(path: Path) -> Path:
+    """Follow a symbolic link, so that the file it names is replaced and not the link."""
+    return path.resolve() if path.is_symlink() else path
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a device or a pipe (`/dev/null`), which no rename may replace."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _exists(path: Path) -> UsageError:
+    return UsageError(f"{path} exists: use --force (overwrite=True) to replace it")
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,18 @@
+"""Images: files to arrays and back, luma and chroma apart. Nothing here knows torch."""
+
+from lkcfuse.images.formats import FORMATS, Format, choose_format
+from lkcfuse.images.image import Image, image_from_array, image_to_array
+from lkcfuse.images.reading import read_image
+from lkcfuse.images.writing import check_output, write_image
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Image",
+    "check_output",
+    "choose_format",
+    "image_from_array",
+    "image_to_array",
+    "read_image",
+    "write_image",
+]

@@ -1,0 +1,96 @@
+"""Luma and chroma: full-range BT.601 YCbCr in float, and the way back into the RGB gamut.
+
+With R, G, B in [0, 1] (Rec. ITU-R BT.601-7, without the reduced range and the rounding of video):
+
+    Y  = 0.299 R + 0.587 G + 0.114 B
+    Cb = (B - Y) / 1.772
+    Cr = (R - Y) / 1.402
+
+Y is in [0, 1]; Cb and Cr are in [-0.5, 0.5], 0 for grey.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+_RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
+_CB_SCALE = 2 * (1 - _BLUE)
+_CR_SCALE = 2 * (1 - _RED)
+
+
+def rgb_to_luma(rgb: FloatArray) -> FloatArray:
+    """Return the luma of an RGB image.
+
+    Args:
+        rgb: (H, W, 3), values in [0, 1].
+
+    Returns:
+        (H, W) float32 in [0, 1].
+
+    Example:
+        >>> rgb_to_luma(np.array([[[1, 1, 1], [1, 0, 0]]], np.float32)).round(3).tolist()
+        [[1.0, 0.29899999499320984]]
+    """
+    weights = np.array([_RED, _GREEN, _BLUE], np.float32)
+    luma: FloatArray = np.asarray(rgb, np.float32) @ weights
+    return luma
+
+
+def rgb_to_ycbcr(rgb: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Split an RGB image into luma and chroma.
+
+    Args:
+        rgb: (H, W, 3), values in [0, 1].
+
+    Returns:
+        Luma (H, W) float32 in [0, 1], and chroma (H, W, 2) float32: Cb and Cr, centred on 0.
+    """
+    rgb = np.asarray(rgb, np.float32)
+    luma = rgb_to_luma(rgb)
+    chroma = np.empty((*luma.shape, 2), np.float32)
+    np.subtract(rgb[..., 2], luma, out=chroma[..., 0])
+    np.subtract(rgb[..., 0], luma, out=chroma[..., 1])
+    chroma /= np.array([_CB_SCALE, _CR_SCALE], np.float32)
+    return luma, chroma
+
+
+def ycbcr_to_rgb(luma: FloatArray, chroma: FloatArray) -> FloatArray:
+    """Merge luma and chroma into RGB without ever changing the luma.
+
+    A luma that is not the chroma's own may ask for a colour outside the RGB cube. Clipping there
+    would change luma and hue; instead the pixel's Cb and Cr are scaled towards grey by one factor,
+    the largest that brings R, G and B into [0, 1].
+
+    Args:
+        luma: (H, W), values in [0, 1].
+        chroma: (H, W, 2), Cb and Cr centred on 0.
+
+    Returns:
+        (H, W, 3) float32 in [0, 1], whose luma is `luma`.
+
+    Example:
+        >>> red_chroma = rgb_to_ycbcr(np.array([[[1, 0, 0]]], np.float32))[1]
+        >>> ycbcr_to_rgb(np.array([[1]], np.float32), red_chroma).tolist()
+        [[[1.0, 1.0, 1.0]]]
+    """
+    luma = np.asarray(luma, np.float32)
+    # What each channel adds to the luma; their weighted sum is 0, so lowest <= 0 <= highest.
+    offsets = np.empty((*luma.shape, 3), np.float32)
+    np.multiply(chroma[..., 1], _CR_SCALE, out=offsets[..., 0])
+    np.multiply(chroma[..., 0], _CB_SCALE, out=offsets[..., 2])
+    np.add(offsets[..., 0] * _RED, offsets[..., 2] * _BLUE, out=offsets[..., 1])
+    offsets[..., 1] /= -_GREEN
+    highest = offsets.max(axis=-1)
+    lowest = offsets.min(axis=-1)
+    factor = np.ones_like(luma)
+    np.divide(1 - luma, highest, out=factor, where=highest > 1 - luma)
+    room_below = np.ones_like(luma)
+    np.divide(luma, -lowest, out=room_below, where=-lowest > luma)
+    np.minimum(factor, room_below, out=factor)
+    offsets *= factor[..., None]
+    offsets += luma[..., None]
+    # Rounding in float32 may overshoot by an ulp.
+    return np.clip(offsets, 0, 1, out=offsets)

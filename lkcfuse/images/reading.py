@@ -1,0 +1,260 @@
+"""The one door through which image files come in.
+
+Pillow reads everything it can hold; 16-bit colour, which it would cut to 8 bits, goes through
+OpenCV after Pillow has found the file whole. Transparent pixels count as black, as if the image
+lay on a black ground: nothing is known of what lies beneath, and black adds nothing to a fusion.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+from PIL import ExifTags
+
+from lkcfuse.errors import InputError
+from lkcfuse.images.image import Image, full_scale, image_from_array
+
+MAX_PIXELS = 1 << 28
+"""Pixels beyond which a file is taken for a decompression bomb; `LKCFUSE_MAX_PIXELS` moves it."""
+
+_PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+_FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
+
+# A camera with 10 to 14 bits fills no more of a 16-bit file than this.
+_SENSOR_MAXIMUM = (1 << 14) - 1
+
+_TIFF_PHOTOMETRIC, _TIFF_PLANAR = 262, 284
+_WHITE_IS_ZERO, _SEPARATE_PLANES = 0, 2
+
+_pillow_limit = threading.Lock()
+
+
+@dataclass
+class _Decoded:
+    """Samples as they stand in the file, turned upright."""
+
+    pixels: npt.NDArray[np.generic]
+    icc_profile: bytes | None
+    notes: list[str] = field(default_factory=list)
+
+
+def read_image(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = None) -> Image:
+    """Read an image file.
+
+    PNG, JPEG, BMP, TIFF and WebP; grey, palette, 1-bit, RGB, with or without alpha, and CMYK; 8 or
+    16 bits a sample, and grey float TIFF in [0, 1]. The EXIF orientation is applied. RGB whose
+    three channels are equal is grey. Of several frames or pages the first is read.
+
+    Args:
+        source: A path, or a file open for reading bytes (a pipe will do).
+        name: What messages call it; left out, the path.
+
+    Returns:
+        The image, with `notes` on what the user may not expect.
+
+    Raises:
+        InputError: The file is missing, no image, damaged, cut off, too large, or of a kind that
+            is not read. The message names the file and the cure.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        name = name or os.fspath(source)
+        with _open_path(Path(source), name) as file:
+            return _read(file, name)
+    return _read(source, name or getattr(source, "name", None) or "the stream")
+
+
+@contextmanager
+def _open_path(path: Path, name: str) -> Iterator[BinaryIO]:
+    try:
+        if path.is_dir():
+            raise InputError(f"{name} is a folder: name an image in it")
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise InputError(f"{name} does not exist: check the path") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{name} cannot be read: {reason}") from None
+
+
+def _read(file: BinaryIO, name: str) -> Image:
+    if not file.seekable():
+        file = io.BytesIO(file.read())
+    head = file.read(16)
+    if not head:
+        raise InputError(f"{name} is empty: it has no bytes")
+    file.seek(0)
+    try:
+        with _pillow_open(file) as opened:
+            decoded = _decode(opened, file, name)
+    except (InputError, MemoryError):
+        raise
+    except PIL.UnidentifiedImageError:
+        if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+            raise InputError(
+                f"{name} is damaged, cut off, or of a rare kind that is not read: "
+                "copy or download it again, or save it as PNG"
+            ) from None
+        raise InputError(
+            f"{name} is not an image of a kind that is read: give {_FORMAT_NAMES}"
+        ) from None
+    except Exception as error:
+        # A broken file can make a decoder fail in any way: struct.error, IndexError, zlib.error.
+        raise _damaged(name, str(error) or type(error).__name__) from None
+    return _to_image(decoded, name)
+
+
+@contextmanager
+def _pillow_open(file: BinaryIO) -> Iterator[PIL.Image.Image]:
+    """Open with Pillow, under this module's limit on pixels instead of Pillow's own lower one."""
+    with _pillow_limit:
+        pillows = PIL.Image.MAX_IMAGE_PIXELS
+        PIL.Image.MAX_IMAGE_PIXELS = None
+        try:
+            opened = PIL.Image.open(file, formats=_PILLOW_FORMATS)
+        finally:
+            PIL.Image.MAX_IMAGE_PIXELS = pillows
+    with opened:
+        yield opened
+
+
+def _decode(opened: PIL.Image.Image, file: BinaryIO, name: str) -> _Decoded:
+    width, height = opened.size
+    limit = _max_pixels()
+    if width * height > limit:
+        raise InputError(
+            f"{name} has {width}x{height} pixels, more than {limit}: scale it down, "
+            f"or set LKCFUSE_MAX_PIXELS={width * height} if it is to be trusted"
+        )
+    notes = []
+    # The frames of an MPO are other views or previews that cameras add to a JPEG.
+    if opened.format != "MPO" and getattr(opened, "n_frames", 1) > 1:
+        notes.append(f"{name} has several frames or pages: only the first is read")
+    tags = getattr(opened, "tag_v2", {})
+    deep_colour = opened.mode in ("RGB", "RGBA", "LA") and any(
+        ";16" in str(tile[3]) for tile in getattr(opened, "tile", ())
+    )
+    opened.load()
+    if deep_colour:
+        if tags.get(_TIFF_PLANAR) == _SEPARATE_PLANES:
+            raise InputError(
+                f"{name} keeps 16-bit colour in separate planes, which is not read: "
+                "save it with interleaved channels"
+            )
+        pixels = _decode_deep_colour(file, name)
+    else:
+        pixels = _samples(opened, name)
+        if pixels.dtype == np.uint16 and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            pixels = 65535 - pixels
+    profile = opened.info.get("icc_profile")
+    # Pillow and OpenCV turn TIFF themselves; Pillow then takes the tag away.
+    return _Decoded(_upright(pixels, _orientation(opened)), profile or None, notes)
+
+
+def _samples(opened: PIL.Image.Image, name: str) -> npt.NDArray[np.generic]:
+    """Return what Pillow has decoded: (H, W), or (H, W, 2 to 4) with colour or alpha."""
+    mode = opened.mode
+    if mode.startswith("I;16"):
+        return np.asarray(opened).astype(np.uint16)
+    if mode == "I":
+        # Older versions of Pillow keep 16-bit PNG this way.
+        whole = np.asarray(opened)
+        if whole.min() < 0 or whole.max() > 65535:
+            raise InputError(
+                f"{name} has integers from {whole.min()} to {whole.max()}: "
+                "scale them to 0..65535 and save them as 16-bit"
+            )
+        return whole.astype(np.uint16)
+    if mode == "F":
+        return np.array(opened)
+    transparent = "transparency" in opened.info
+    if mode == "1" or (mode == "L" and not transparent):
+        return np.array(opened.convert("L"))
+    if mode in ("L", "LA", "La"):
+        return np.array(opened.convert("LA"))
+    has_alpha = transparent or mode in ("PA", "RGBA", "RGBa")
+    return np.array(opened.convert("RGBA" if has_alpha else "RGB"))
+
+
+def _decode_deep_colour(file: BinaryIO, name: str) -> npt.NDArray[np.generic]:
+    import cv2
+
+    file.seek(0)
+    data = np.frombuffer(file.read(), np.uint8)
+    decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype != np.uint16 or decoded.ndim != 3:
+        raise InputError(
+            f"{name} is a kind of 16-bit colour image that is not read: "
+            "save it upright as 16-bit PNG, or with 8 bits"
+        )
+    order = [2, 1, 0, 3][: decoded.shape[2]]
+    pixels: npt.NDArray[np.generic] = decoded[..., order]
+    return pixels
+
+
+def _to_image(decoded: _Decoded, name: str) -> Image:
+    pixels, notes = decoded.pixels, decoded.notes
+    dtype = pixels.dtype
+    if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
+        colour, alpha = pixels[..., :-1], pixels[..., -1:]
+        opaque = full_scale(dtype)
+        if bool((alpha == opaque).all()):
+            pixels = colour
+        else:
+            notes.append(f"{name} is transparent in places: they count as black")
+            pixels = (colour / np.float32(opaque)) * (alpha / np.float32(opaque))
+        if pixels.shape[2] == 1:
+            pixels = pixels[..., 0]
+    if dtype == np.uint16 and 0 < int(decoded.pixels.max()) <= _SENSOR_MAXIMUM:
+        notes.append(
+            f"{name} fills less than a quarter of its 16-bit range: stretch its contrast "
+            "for a fusion that is not dark"
+        )
+    if pixels.ndim == 3 and _is_grey(pixels):
+        pixels = pixels[..., 0]
+    profile = decoded.icc_profile if pixels.ndim == 3 else None
+    image = image_from_array(pixels, name=name)
+    return replace(image, dtype=dtype, icc_profile=profile, notes=tuple(notes))
+
+
+def _is_grey(pixels: npt.NDArray[np.generic]) -> bool:
+    red = pixels[..., 0]
+    return np.array_equal(red, pixels[..., 1]) and np.array_equal(red, pixels[..., 2])
+
+
+def _orientation(opened: PIL.Image.Image) -> int:
+    with suppress(Exception):  # EXIF data is often broken, and then says nothing
+        return int(opened.getexif().get(ExifTags.Base.Orientation, 1))
+    return 1
+
+
+def _upright(pixels: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[np.generic]:
+    """Turn and mirror rows and columns as EXIF's orientation (1 to 8) asks."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+def _max_pixels() -> int:
+    with suppress(KeyError, ValueError):
+        return int(os.environ["LKCFUSE_MAX_PIXELS"])
+    return MAX_PIXELS
+
+
+def _damaged(name: str, reason: str) -> InputError:
+    return InputError(f"{name} is damaged or cut off ({reason}): copy or download it again")

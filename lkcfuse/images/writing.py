@@ -1,0 +1,130 @@
+"""The one door through which image files go out: whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from lkcfuse.atomic import atomic_write, check_destination
+from lkcfuse.errors import ResourceError, UsageError
+from lkcfuse.images.formats import Format, choose_format
+from lkcfuse.images.image import Image, image_to_array
+
+# JPEG keeps all its chroma (4:4:4) at a quality whose loss is hard to see; everything else is
+# lossless.
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "png": {"format": "PNG"},
+    "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+    "tiff": {"format": "TIFF", "compression": "tiff_lzw"},
+    "webp": {"format": "WEBP", "lossless": True},
+    "bmp": {"format": "BMP"},
+}
+
+
+def check_output(
+    destination: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 - the option's name
+    overwrite: bool = False,
+    size: tuple[int, int] | None = None,
+) -> Format:
+    """Check, before any work is done, that an image can be written there.
+
+    Args:
+        destination: The file to write.
+        format: One of `FORMATS`; None goes by the suffix.
+        overwrite: Whether a file that exists is replaced.
+        size: (height, width) of the image, where known.
+
+    Returns:
+        The format it would be written in.
+
+    Raises:
+        UsageError: The format is unknown or cannot hold that size, the file exists and `overwrite`
+            is false, or its folder does not exist.
+        ResourceError: The folder cannot be written to.
+    """
+    path = Path(destination)
+    chosen = choose_format(path, format)
+    if size is not None:
+        _check_size(chosen, size)
+    check_destination(path, overwrite=overwrite)
+    return chosen
+
+
+def write_image(
+    image: Image,
+    destination: str | os.PathLike[str] | BinaryIO,
+    *,
+    format: str | None = None,  # noqa: A002 - the option's name
+    overwrite: bool = False,
+) -> None:
+    """Write an image, as deep as it is where the format can hold that.
+
+    The luma of the written pixels is the image's luma, rounded (but for JPEG, which loses a
+    little): where there is no room for the chroma, the chroma gives way.
+
+    Args:
+        image: What to write; its `dtype` says how deep.
+        destination: A path, which gets the file whole or not at all; or a file open for writing
+            bytes.
+        format: One of `FORMATS`; None goes by the suffix, and means PNG for an open file.
+        overwrite: Whether a file that exists is replaced.
+
+    Raises:
+        UsageError: As `check_output`.
+        ResourceError: The file cannot be written: disk full, no permission.
+    """
+    if isinstance(destination, (str, os.PathLike)):
+        path = Path(destination)
+        chosen = check_output(path, format=format, overwrite=overwrite, size=image.size)
+        data = _encode(image, chosen)
+        with atomic_write(path, overwrite=overwrite) as file:
+            file.write(data)
+    else:
+        chosen = choose_format(None, format)
+        _check_size(chosen, image.size)
+        destination.write(_encode(image, chosen))
+
+
+def _check_size(chosen: Format, size: tuple[int, int]) -> None:
+    if chosen.max_side is not None and max(size) > chosen.max_side:
+        raise UsageError(
+            f"{chosen.name} holds at most {chosen.max_side} pixels a side, and the image has "
+            f"{size[1]}x{size[0]}: write png or tiff"
+        )
+
+
+def _encode(image: Image, chosen: Format) -> bytes:
+    """Return the file's bytes, made in memory: only then is anything written anywhere."""
+    pixels = image_to_array(image, chosen.depth_for(image.dtype))
+    try:
+        if pixels.ndim == 3 and pixels.dtype != np.uint8:
+            return _encode_deep_colour(pixels, chosen)
+        options = dict(_SAVE_OPTIONS[chosen.name])
+        if image.icc_profile is not None and pixels.ndim == 3:
+            options["icc_profile"] = image.icc_profile
+        buffer = io.BytesIO()
+        PIL.Image.fromarray(pixels).save(buffer, **options)
+        return buffer.getvalue()
+    except (OSError, RuntimeError, ValueError, struct.error) as error:
+        # Too large for the format's own fields, for one (a TIFF ends at 4 GiB).
+        raise ResourceError(f"{image.name} cannot be encoded as {chosen.name}: {error}") from None
+
+
+def _encode_deep_colour(pixels: npt.NDArray[np.generic], chosen: Format) -> bytes:
+    """Encode 16-bit or float RGB, which Pillow cannot hold, with OpenCV."""
+    import cv2
+
+    done, encoded = cv2.imencode(chosen.suffixes[0], np.ascontiguousarray(pixels[..., ::-1]))
+    if not done:
+        raise ValueError("OpenCV refuses it")
+    data: bytes = encoded.tobytes()
+    return data

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from lkcfuse.errors import InputError
+from lkcfuse.images import Image, image_from_array, image_to_array
+from lkcfuse.images import image as image_module
+
+shapes = st.one_of(
+    hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
+    hnp.array_shapes(min_dims=2, max_dims=2, max_side=9).map(lambda shape: (*shape, 3)),
+)
+
+
+@given(hnp.arrays(st.sampled_from([np.uint8, np.uint16]), shapes))
+def test_integers_come_back_exactly(array):
+    image = image_from_array(array)
+    back = image_to_array(image)
+    assert back.dtype == array.dtype
+    np.testing.assert_array_equal(back, array)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(7, 5), (7, 5, 3)])
+def test_floats_come_back_in_their_type(dtype, shape):
+    array = np.random.default_rng(1).random(shape).astype(dtype)
+    back = image_to_array(image_from_array(array))
+    assert back.dtype == dtype
+    np.testing.assert_allclose(back, array, atol=1e-3 if dtype == np.float16 else 2e-6)
+
+
+def test_white_is_one_in_every_type():
+    for white in (np.uint8(255), np.uint16(65535), np.float32(1)):
+        assert image_from_array(np.full((2, 2), white)).luma.tolist() == [[1, 1], [1, 1]]
+
+
+def test_other_byte_orders_read_alike():
+    array = np.arange(12, dtype=np.uint16).reshape(3, 4) * 1000
+    swapped = array.astype(array.dtype.newbyteorder())
+    np.testing.assert_array_equal(image_to_array(image_from_array(swapped)), array)
+    assert image_from_array(swapped).dtype == np.uint16
+
+
+def test_bands_do_not_show(monkeypatch):
+    array = np.random.default_rng(2).integers(0, 256, (37, 11, 3)).astype(np.uint8)
+    whole = image_from_array(array)
+    monkeypatch.setattr(image_module, "_BAND_PIXELS", 25)
+    banded = image_from_array(array)
+    np.testing.assert_array_equal(banded.luma, whole.luma)
+    np.testing.assert_array_equal(banded.chroma, whole.chroma)
+    np.testing.assert_array_equal(image_to_array(banded), array)
+
+
+def test_luma_beyond_the_range_is_clipped():
+    luma = np.array([[-0.5, 0.5, 1.5]], np.float32)
+    grey = image_to_array(Image(luma, None, np.dtype(np.uint8)))
+    assert grey.tolist() == [[0, 128, 255]]
+    colour = image_to_array(
+        Image(luma, np.full((1, 3, 2), 0.3, np.float32), np.dtype(np.uint8)),
+    )
+    assert colour[0, 0].tolist() == [0, 0, 0]
+    assert colour[0, 2].tolist() == [255, 255, 255]
+
+
+def test_resampling_overshoot_is_forgiven():
+    luma = image_from_array(np.array([[-1e-4, 1 + 1e-4]], np.float32)).luma
+    assert luma.tolist() == [[0, 1]]
+
+
+def test_coloured_means_visibly_so():
+    grey = np.full((8, 8, 3), 120, np.uint8)
+    assert not image_from_array(grey).is_coloured()
+    assert not image_from_array(grey[..., 0]).is_coloured()
+    assert not image_from_array(grey + np.array([1, 0, 0], np.uint8)).is_coloured()
+    assert image_from_array(grey + np.array([40, 0, 0], np.uint8)).is_coloured()
+
+
+@pytest.mark.parametrize(
+    ("array", "word"),
+    [
+        (np.zeros((4,), np.uint8), "shape"),
+        (np.zeros((4, 4, 4), np.uint8), "shape"),
+        (np.zeros((1, 4, 4, 3), np.uint8), "shape"),
+        (np.zeros((0, 4), np.uint8), "no pixels"),
+        (np.zeros((4, 4), np.int32), "int32"),
+        (np.zeros((4, 4), bool), "bool"),
+        (np.full((4, 4), 255.0), "255"),
+        (np.full((4, 4), -0.5, np.float32), "-0.5"),
+        (np.array([[0.1, np.nan]]), "nan"),
+        (np.array([[0.1, np.inf]]), "inf"),
+    ],
+)
+def test_unfit_arrays_are_named(array, word):
+    with pytest.raises(InputError, match=rf"^IR .*{word}"):
+        image_from_array(array, name="IR")
