@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from lkcfuse.cli import failures, output
+from lkcfuse.cli import failures, output, weights
 from lkcfuse.version import __version__
 
 app = typer.Typer(
@@ -146,3 +146,6 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for signum, handler in previous.items():
             signal.signal(signum, handler)
+
+
+app.add_typer(weights.app, name="weights")

@@ -32,6 +32,20 @@ WeightsOption = Annotated[
     ),
 ]
 
+ManifestOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--manifest",
+        metavar="FILE",
+        help="A manifest of further weights, merged by name over the built-in one.",
+    ),
+]
+
+OfflineOption = Annotated[
+    bool,
+    typer.Option("--offline", help="Never touch the network; HF_HUB_OFFLINE=1 does the same."),
+]
+
 DeviceOption = Annotated[
     str,
     typer.Option(

@@ -79,11 +79,12 @@ class Output:
             print(f"lkcfuse: warning: {message}", file=sys.stderr, flush=True)
 
     @contextmanager
-    def progress(self, description: str) -> Iterator[ReportProgress]:
+    def progress(self, description: str, *, in_bytes: bool = False) -> Iterator[ReportProgress]:
         """Show progress on a terminal once the work inside takes more than a moment.
 
         Args:
             description: What is being done, in a word or two.
+            in_bytes: The unit is bytes: sizes and the rate are shown too.
 
         Yields:
             A function to call with (done, total); without a call the bar only pulses.
@@ -91,7 +92,7 @@ class Output:
         if self.quiet or not sys.stderr.isatty():
             yield lambda _done, _total: None
             return
-        bar = _DelayedBar(description)
+        bar = _DelayedBar(description, in_bytes)
         try:
             yield bar.report
         finally:
@@ -101,8 +102,9 @@ class Output:
 class _DelayedBar:
     """A rich progress bar that a timer brings up, so that short work shows none."""
 
-    def __init__(self, description: str) -> None:
+    def __init__(self, description: str, in_bytes: bool) -> None:
         self._description = description
+        self._in_bytes = in_bytes
         self._lock = threading.Lock()
         self._bar: Progress | None = None
         self._position: tuple[float, float | None] = (0.0, None)
@@ -127,15 +129,24 @@ class _DelayedBar:
     def _show(self) -> None:
         # rich is imported here, on the timer's thread, so that a quick run never pays for it.
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
 
         with self._lock:
             if self._closed:
                 return
+            transfer = (DownloadColumn(), TransferSpeedColumn()) if self._in_bytes else ()
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TextColumn("{task.percentage:>3.0f}%"),
+                *transfer,
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,

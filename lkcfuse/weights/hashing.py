@@ -33,3 +33,30 @@ def sha256_of(path: str | os.PathLike[str], *, progress: Progress | None = None)
     except OSError as error:
         raise WeightsError(f"{os.fspath(path)} cannot be read: {error.strerror}") from None
     return digest.hexdigest()
+
+
+def copy_hashed(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+) -> str:
+    """Copy a file and return the SHA-256 of what was copied.
+
+    Raises:
+        WeightsError: The source cannot be read.
+        OSError: The target cannot be written.
+    """
+    digest = hashlib.sha256()
+    try:
+        reader = open(source, "rb")  # noqa: PTH123, SIM115 - closed below, read errors apart
+    except OSError as error:
+        raise WeightsError(f"{os.fspath(source)} cannot be read: {error.strerror}") from None
+    with reader, open(target, "wb") as writer:  # noqa: PTH123
+        total = os.fstat(reader.fileno()).st_size
+        while piece := reader.read(_PIECE):
+            digest.update(piece)
+            writer.write(piece)
+            if progress is not None:
+                progress(writer.tell(), total)
+    return digest.hexdigest()

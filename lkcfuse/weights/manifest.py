@@ -35,6 +35,11 @@ class Manifest:
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
 
+    def named(self, name: str) -> tuple[Entry, ...]:
+        """Return the entry of that name, or all that share the alias."""
+        exact = tuple(entry for entry in self.entries if entry.name == name)
+        return exact or tuple(entry for entry in self.entries if name in entry.aliases)
+
     def find(self, name: str, task: str | Task | None = None) -> Entry | None:
         """Return the entry of that name, or the one the alias stands for; None if there is none.
 
@@ -45,12 +50,9 @@ class Manifest:
         Raises:
             UsageError: The alias stands for several entries and no task decides.
         """
-        for entry in self.entries:
-            if entry.name == name:
-                return entry
-        found = [entry for entry in self.entries if name in entry.aliases]
-        if task is not None:
-            found = [entry for entry in found if get_task(task).name in entry.tasks]
+        found = self.named(name)
+        if task is not None and len(found) > 1:
+            found = tuple(entry for entry in found if get_task(task).name in entry.tasks)
         if len(found) > 1:
             names = " or ".join(entry.name for entry in found)
             raise UsageError(f"'{name}' stands for several weights: say {names}, or give --task")

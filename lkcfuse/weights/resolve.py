@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from dataclasses import dataclass
@@ -10,13 +9,16 @@ from pathlib import Path
 
 from lkcfuse.errors import WeightsError
 from lkcfuse.tasks import Task, get_task
+from lkcfuse.weights import hub
 from lkcfuse.weights.entry import SECOND_FIRST, Entry
-from lkcfuse.weights.hashing import sha256_of
+from lkcfuse.weights.fetch import is_offline, pull
+from lkcfuse.weights.hashing import Progress, sha256_of
 from lkcfuse.weights.manifest import Manifest, Notify, load_manifest
-from lkcfuse.weights.source import SUFFIXES, PackagedSource, is_hub_address
+from lkcfuse.weights.metadata import Feed, read_feed
+from lkcfuse.weights.source import SUFFIXES, is_hub_address, parse_hub_address
+from lkcfuse.weights.store import Store
 
 _LOG = logging.getLogger(__name__)
-_UNIT_RANGE = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class ResolvedWeights:
     path: Path
     entry: Entry | None
     name: str
-    sha256: str | None
+    sha256: str
     input_range: tuple[float, float]
     output_range: tuple[float, float]
     channel_order: tuple[str, ...] = SECOND_FIRST
@@ -49,108 +51,93 @@ def resolve(
     offline: bool = False,
     manifest: Manifest | str | os.PathLike[str] | None = None,
     notify: Notify | None = None,
+    progress: Progress | None = None,
 ) -> ResolvedWeights:
-    """Find the checkpoint to fuse with.
+    """Find the checkpoint to fuse with; fetch it if it is neither packaged nor cached.
 
     Args:
-        weights: A name or alias of the manifest, the path of a checkpoint, or None for the task's
-            default, which is the first entry that lists the task.
+        weights: A name or alias of the manifest, ``hf://owner/repo/file@revision``, the path of a
+            checkpoint, or None for the task's default, the first entry that lists the task.
         task: The fusion task; it picks the default and decides between entries of one alias.
-        offline: Never touch the network.
+        offline: Never touch the network; ``HF_HUB_OFFLINE=1`` does the same.
         manifest: A manifest already read, or the path of one to merge over the built-in one.
         notify: Told in one line what the user should know: an override, an assumed value range.
             Left out, such lines are logged as warnings.
+        progress: Called with (done, total) bytes while a file is fetched.
+
+    Returns:
+        A file whose hash has just been verified, where the manifest knows one.
 
     Raises:
         UsageError: The task is unknown.
-        WeightsError: The weights are unknown, missing or damaged.
+        WeightsError: The weights are unknown, missing, unreachable or damaged.
+        ResourceError: The cache cannot be written.
     """
-    del offline  # nothing is fetched yet
     task = get_task(task)
     notify = notify or _LOG.warning
     if not isinstance(manifest, Manifest):
         manifest = load_manifest(manifest, notify=notify)
+    if isinstance(weights, str) and is_hub_address(weights):
+        source = parse_hub_address(weights)
+        path = hub.fetch(source, offline=is_offline(offline), progress=progress)
+        return _from_file(path, weights, manifest, notify)
+    if isinstance(weights, str) and "://" in weights:
+        raise WeightsError(
+            f"'{weights}': nothing would verify a file from a bare address: name it, with its "
+            "hash, in a manifest (see --manifest), or fetch it and give its path"
+        )
+    entry = _entry(weights, task, manifest)
+    if entry is None:
+        path = Path(weights or "").expanduser()
+        return _from_file(path, path.name, manifest, notify)
+    if task.name not in entry.tasks:
+        made_for = ", ".join(entry.tasks)
+        notify(f"weights '{entry.name}' were made for {made_for}, not for {task.name}")
+    store = Store()
+    path = pull(entry, store, offline=offline, notify=notify, progress=progress)
+    record = store.record(entry)
+    sha256 = entry.sha256 if record is None else record.sha256
+    return _resolved(path, entry, entry.name, sha256, Feed.of(entry))
+
+
+def _entry(weights: str | os.PathLike[str] | None, task: Task, manifest: Manifest) -> Entry | None:
+    """Return the entry that is meant, or None where a file is."""
     if weights is None:
-        return _from_entry(manifest.default(task))
-    if isinstance(weights, str) and not _is_path(weights):
-        entry = manifest.find(weights, task)
-        if entry is None and not Path(weights).is_file():
-            entry = manifest.get(weights)
-        if entry is not None:
-            if task.name not in entry.tasks:
-                made_for = ", ".join(entry.tasks)
-                notify(f"weights '{entry.name}' were made for {made_for}, not for {task.name}")
-            return _from_entry(entry)
-    return _from_file(Path(weights).expanduser(), manifest, notify)
-
-
-def packaged_path(source: PackagedSource) -> Path:
-    """Return where a packaged file stands in this installation."""
-    return Path(__file__).resolve().parent / "files" / source.file
+        return manifest.default(task)
+    if not isinstance(weights, str) or _is_path(weights):
+        return None
+    entry = manifest.find(weights, task)
+    if entry is None and not Path(weights).is_file():
+        return manifest.get(weights)
+    return entry
 
 
 def _is_path(text: str) -> bool:
     """Tell a path from a name: by its suffix, or by a character that no name has."""
-    if is_hub_address(text):
-        return False
     return text.endswith(SUFFIXES) or any(mark in text for mark in ("/", "~", os.sep))
 
 
-def _from_entry(entry: Entry) -> ResolvedWeights:
-    if not isinstance(entry.source, PackagedSource):
-        raise WeightsError(f"weights '{entry.name}' are not in the cache")
-    path = packaged_path(entry.source)
-    if not path.is_file() or sha256_of(path) != entry.sha256:
-        raise WeightsError(f"{path} is missing or damaged: install lkcfuse again")
-    return ResolvedWeights(
-        path,
-        entry,
-        entry.name,
-        entry.sha256,
-        entry.input_range,
-        entry.output_range,
-        entry.channel_order,
-    )
-
-
-def _from_file(path: Path, manifest: Manifest, notify: Notify) -> ResolvedWeights:
+def _from_file(path: Path, name: str, manifest: Manifest, notify: Notify) -> ResolvedWeights:
+    """Take a bare file: its ranges from its metadata, else from the entry of its hash."""
     if not path.is_file():
         problem = "is not a file" if path.exists() else "does not exist"
-        raise WeightsError(f"{path} {problem}: give a checkpoint or a name of 'weights list'")
-    sha256 = sha256_of(path)
-    metadata = _metadata(path)
-    entry = manifest.by_sha256(sha256)
-    if "input_range" in metadata or "output_range" in metadata:
-        input_range = _range(path, metadata, "input_range")
-        output_range = _range(path, metadata, "output_range")
-    elif entry is not None:
-        input_range, output_range = entry.input_range, entry.output_range
-    else:
-        input_range = output_range = _UNIT_RANGE
-        notify(f"{path} does not say its value ranges: taking [0, 1] for input and output")
-    return ResolvedWeights(path, entry, path.name, sha256, input_range, output_range)
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    """Return the text metadata of a safetensors file; other formats carry none."""
-    if path.suffix != ".safetensors":
-        return {}
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            return dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a safetensors file: {error}") from None
-
-
-def _range(path: Path, metadata: dict[str, str], key: str) -> tuple[float, float]:
-    try:
-        low, high = (float(value) for value in json.loads(metadata[key]))
-        if not -1e6 < low < high < 1e6:
-            raise ValueError
-    except (KeyError, TypeError, ValueError):
         raise WeightsError(
-            f"{path}: its metadata field '{key}' is not a value range such as [0, 1]"
-        ) from None
-    return low, high
+            f"{path} {problem}: give a checkpoint, or a name that 'lkcfuse weights list' shows"
+        )
+    sha256 = sha256_of(path)
+    entry = manifest.by_sha256(sha256)
+    feed = read_feed(path)
+    if feed is None and entry is not None:
+        feed = Feed.of(entry)
+    if feed is None:
+        feed = Feed()
+        notify(f"{path} does not say its value ranges: taking [0, 1] for input and output")
+    return _resolved(path, entry, name, sha256, feed)
+
+
+def _resolved(
+    path: Path, entry: Entry | None, name: str, sha256: str, feed: Feed
+) -> ResolvedWeights:
+    return ResolvedWeights(
+        path, entry, name, sha256, feed.input_range, feed.output_range, feed.channel_order
+    )

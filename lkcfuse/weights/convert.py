@@ -1,0 +1,62 @@
+"""From a source file whose hash is right to a checked checkpoint in safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lkcfuse.errors import WeightsError
+from lkcfuse.version import __version__
+from lkcfuse.weights.entry import Entry
+from lkcfuse.weights.metadata import Feed
+
+if TYPE_CHECKING:
+    from lkcfuse.network import Checkpoint
+
+
+def check(path: Path, entry: Entry) -> Checkpoint:
+    """Read a checkpoint and check that it is the network its entry describes.
+
+    Only tensors are read, never code.
+
+    Raises:
+        WeightsError: It holds more than tensors, is damaged, has values that are not finite, is
+            no LKC-FUNet, or one of another width.
+    """
+    # Importing torch takes a second, so only who converts pays for it.
+    from lkcfuse.network import load_checkpoint
+
+    checkpoint = load_checkpoint(path)
+    checkpoint.network()
+    if checkpoint.config.inner != entry.width:
+        raise WeightsError(
+            f"{path}: the network has width {checkpoint.config.inner} where the manifest says "
+            f"{entry.width} for '{entry.name}'"
+        )
+    return checkpoint
+
+
+def convert(source: Path, target: Path, entry: Entry) -> None:
+    """Write a source file as safetensors, with value ranges and provenance in its metadata.
+
+    Args:
+        source: The verified source file.
+        target: The file to write; replaced whole or not at all.
+        entry: What the source is.
+
+    Raises:
+        WeightsError: As `check`.
+        OSError: `target` cannot be written.
+    """
+    from lkcfuse.network import save_checkpoint
+
+    checkpoint = check(source, entry)
+    metadata = Feed.of(entry).to_metadata() | {
+        "lkcfuse.name": entry.name,
+        "lkcfuse.source": str(entry.source),
+        "lkcfuse.source_sha256": entry.sha256,
+        "lkcfuse.licence": entry.licence,
+        "lkcfuse.citation": entry.citation,
+        "lkcfuse.version": __version__,
+    }
+    save_checkpoint(target, checkpoint, metadata=metadata)

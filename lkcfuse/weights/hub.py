@@ -1,0 +1,120 @@
+"""Files of the Hugging Face Hub, through `huggingface_hub` with its own cache and tokens."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from lkcfuse.errors import ResourceError, WeightsError
+from lkcfuse.weights.hashing import Progress
+from lkcfuse.weights.source import HubSource
+from lkcfuse.weights.transport import check_address
+
+
+def fetch(source: HubSource, *, offline: bool, progress: Progress | None = None) -> Path:
+    """Return a file of the Hub from its cache, fetched if it is not there yet.
+
+    Args:
+        source: Repository, file and revision.
+        offline: Take it from the cache, or not at all.
+        progress: Called with (done, total) bytes.
+
+    Raises:
+        WeightsError: There is no such file, it needs a login, or it cannot be reached.
+        ResourceError: The Hub's cache cannot be written.
+    """
+    from huggingface_hub import constants, errors, hf_hub_download
+
+    if not offline:
+        check_address(constants.ENDPOINT, source="HF_ENDPOINT")
+    page = f"{constants.ENDPOINT}/{source.repo}"
+    try:
+        with _bars(hf_hub_download, progress) as options:
+            path = hf_hub_download(
+                source.repo,
+                source.file,
+                revision=source.revision,
+                local_files_only=offline,
+                **options,
+            )
+        return Path(path)
+    except errors.GatedRepoError:
+        problem = f"access has to be granted: ask for it at {page}, then 'hf auth login'"
+    except errors.RepositoryNotFoundError:
+        problem = f"{page} does not exist, or needs 'hf auth login'"
+    except errors.RevisionNotFoundError:
+        problem = f"{page} has no revision '{source.revision}'"
+    except errors.LocalEntryNotFoundError as error:
+        if offline:
+            raise WeightsError(
+                f"{source} is not in the Hub's cache ({constants.HF_HUB_CACHE}) and the network "
+                f"is off: fetch {download_page(source)} elsewhere and give the file's path"
+            ) from None
+        problem = f"{page} cannot be reached ({_first_line(error.__cause__ or error)})"
+    except errors.EntryNotFoundError:
+        problem = f"{page} has no file '{source.file}' at revision '{source.revision}'"
+    except Exception as error:
+        # Beyond these, what is raised depends on the HTTP client of the Hub's version.
+        if type(error) in (OSError, PermissionError, FileNotFoundError, NotADirectoryError):
+            raise ResourceError(
+                f"the Hub's cache {constants.HF_HUB_CACHE} cannot be written ({error}): "
+                "make room, or set HF_HOME to another folder"
+            ) from error
+        problem = f"the Hub answers: {_first_line(error)}"
+    raise WeightsError(f"{source}: {problem}") from None
+
+
+def download_page(source: HubSource) -> str:
+    """Return the address at which a browser fetches the file."""
+    from huggingface_hub import hf_hub_url
+
+    return hf_hub_url(source.repo, source.file, revision=source.revision)
+
+
+@contextmanager
+def _bars(download: Any, progress: Progress | None) -> Iterator[dict[str, Any]]:
+    """Silence the Hub's own progress bars and report to ours, where its version allows."""
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    if progress is not None and "tqdm_class" in inspect.signature(download).parameters:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - not a path of a file
+            yield {"tqdm_class": _reporting_bar(progress, nowhere)}
+        return
+    silenced = not are_progress_bars_disabled()
+    if silenced:
+        disable_progress_bars()
+    try:
+        yield {}
+    finally:
+        if silenced:
+            enable_progress_bars()
+
+
+def _reporting_bar(progress: Progress, nowhere: TextIO) -> Any:
+    """Return a bar that the Hub draws nowhere, and that passes its position on."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, "file": nowhere, "disable": False})  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> Any:
+            shown = super().update(n)
+            if self.total:
+                progress(self.n, self.total)
+            return shown
+
+    return Bar
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".:") if lines else type(error).__name__
