@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lkcfuse.network.depthwise import DepthwiseConv2d
 from lkcfuse.network.large_kernel import LargeKernelConv2d
 
 LARGE_KERNEL_EXPANSION = 1.5
@@ -72,9 +73,7 @@ class LargeKernelBlock(nn.Module):
         self.norm = nn.GroupNorm(1, channels)
         self.expand = nn.Conv2d(channels, hidden, 1, bias=False)
         self.expand_norm = nn.GroupNorm(1, hidden)
-        self.depthwise = nn.Conv2d(
-            hidden, hidden, kernel, padding=kernel // 2, groups=hidden, bias=False
-        )
+        self.depthwise = DepthwiseConv2d(hidden, kernel)
         self.depthwise_norm = nn.GroupNorm(1, hidden)
         self.project = nn.Conv2d(hidden, channels, 1, bias=False)
         self.project_norm = nn.GroupNorm(1, channels)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d
 
 from lkcfuse.network.overlap_save import (
     convolve,
@@ -91,9 +91,13 @@ def _same(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         *x.shape[2:], weight.shape[-1], x.shape[1], weight.shape[0], x.shape[0], always=True
     )
     assert plan is not None
-    padded = plan.pad(x.permute(0, 2, 3, 1))
+    padded = plan.pad(x.detach().permute(0, 2, 3, 1))
+    weight, bias = weight.detach(), bias if bias is None else bias.detach()
     out = torch.empty(x.shape[0], x.shape[2], x.shape[3], weight.shape[0])
-    convolve(padded, kernel_spectrum(weight, plan), plan, out)
-    if bias is not None:
-        out += bias
+    for image, top, bottom, values in convolve(padded, kernel_spectrum(weight, plan), plan):
+        target = out[image, top:bottom]
+        if bias is None:
+            target.copy_(values)
+        else:
+            torch.add(values, bias, out=target)
     return out.permute(0, 3, 1, 2)

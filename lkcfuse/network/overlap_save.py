@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -99,6 +100,12 @@ class TilePlan:
         )
         padded[:, margin : margin + self.height, margin : margin + self.width] = image
         return padded
+
+    def lines_at_once(self, inputs: int, outputs: int, lines: int) -> int:
+        """How many of a number of rows of tiles to transform at a time, within `CHUNK_FLOATS`."""
+        floats = 2 * self.frequencies_y * self.padded_width * (inputs + outputs)
+        chunks = math.ceil(lines * floats / CHUNK_FLOATS)
+        return math.ceil(lines / chunks)
 
     def cost(self, inputs: int, outputs: int, batch: int = 1) -> float:
         """Estimate of the time to convolve, in nanoseconds on the machine of the constants.
@@ -227,12 +234,13 @@ def _fourier(frequencies: int, points: int, size: int) -> tuple[Tensor, Tensor]:
     return torch.cos(angle), torch.sin(angle)
 
 
-def kernel_spectrum(weight: Tensor, plan: TilePlan) -> Tensor:
+def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -> Tensor:
     """Transform kernels for `convolve`.
 
     Args:
         weight: `(outputs, inputs, K, K)`.
         plan: The plan they are used with.
+        out: Memory for the result, of as many floats.
 
     Returns:
         `(2, Fy, Nx, inputs, outputs)`: real and imaginary parts of the conjugate spectrum.
@@ -246,7 +254,8 @@ def kernel_spectrum(weight: Tensor, plan: TilePlan) -> Tensor:
     lines = torch.cat([cos_y, sin_y]).float() @ taps
     real, imag = lines.view(2, fy, kernel, inputs * outputs)
     cos_x, sin_x = (part.float().expand(fy, nx, kernel) for part in _fourier(nx, kernel, nx))
-    spectrum = torch.empty(2, fy, nx, inputs * outputs)
+    spectrum = torch.empty(2, fy, nx, inputs * outputs) if out is None else out
+    spectrum = spectrum.view(2, fy, nx, inputs * outputs)
     torch.bmm(cos_x, real, out=spectrum[0])
     torch.baddbmm(spectrum[0], sin_x, imag, alpha=-1, out=spectrum[0])
     torch.bmm(cos_x, imag, out=spectrum[1])
@@ -283,27 +292,28 @@ class Workspace(threading.local):
 workspace = Workspace()
 
 
-def convolve(padded: Tensor, spectrum: Tensor, plan: TilePlan, out: Tensor) -> None:
-    """Convolve images with kernels given by their spectrum.
+def convolve(
+    padded: Tensor, spectrum: Tensor, plan: TilePlan
+) -> Iterator[tuple[int, int, int, Tensor]]:
+    """Convolve images with kernels given by their spectrum, a row of tiles at a time.
 
     Args:
         padded: `(N, padded_height, padded_width, inputs)`, contiguous: the image from row and
             column K // 2 on, zeros (or the neighbouring pixels) around it.
-        spectrum: What `kernel_spectrum` returned for the same plan.
+        spectrum: What `kernel_spectrum` returned for a plan of the same steps and kernel.
         plan: The tiles.
-        out: `(N, height, width, outputs)`, written.
+
+    Yields:
+        Image, first row, last row (excluded) and the result there, `(rows, width, outputs)`, which
+        is valid, and may be changed, until the next one is asked for.
     """
-    inputs, outputs = spectrum.shape[3:]
     lines = [(image, row) for image in range(padded.shape[0]) for row in range(plan.rows)]
-    per_line = 2 * plan.frequencies_y * plan.padded_width * (inputs + outputs)
-    chunks = math.ceil(len(lines) * per_line / CHUNK_FLOATS)
-    size = math.ceil(len(lines) / chunks)
-    with torch.no_grad():
-        for start in range(0, len(lines), size):
-            chunk = lines[start : start + size]
-            columns = _transform_down(padded, chunk, plan, "columns")
-            rows = _multiply(columns, spectrum, plan, len(chunk))
-            _transform_up(rows, chunk, plan, out)
+    size = plan.lines_at_once(padded.shape[3], spectrum.shape[4], len(lines))
+    for start in range(0, len(lines), size):
+        chunk = lines[start : start + size]
+        columns = _transform_down(padded, chunk, plan, "columns")
+        rows = _multiply(columns, spectrum, plan, len(chunk))
+        yield from _transform_up(rows, chunk, plan, spectrum.shape[4])
 
 
 def _transform_down(
@@ -369,17 +379,18 @@ def _multiply(columns: Tensor, spectrum: Tensor, plan: TilePlan, lines: int) -> 
     return rows.view(2 * plan.frequencies_y, lines, plan.padded_width * outputs)
 
 
-def _transform_up(rows: Tensor, lines: list[tuple[int, int]], plan: TilePlan, out: Tensor) -> None:
-    """Step 5: write the rows of tiles to where they belong in `out`."""
+def _transform_up(
+    rows: Tensor, lines: list[tuple[int, int]], plan: TilePlan, outputs: int
+) -> Iterator[tuple[int, int, int, Tensor]]:
+    """Step 5, for the rows of tiles in turn; yields what `convolve` does."""
     up = _transforms(plan.size_y, plan.size_x, plan.step_y, plan.step_x).up
-    outputs = out.shape[3]
     band = workspace.take("band", plan.step_y, plan.padded_width * outputs)
     for index, (image, row) in enumerate(lines):
         top = row * plan.step_y
         bottom = min(top + plan.step_y, plan.height)
         torch.mm(up, rows[:, index], out=band)
         pixels = band.view(plan.step_y, plan.padded_width, outputs)
-        out[image, top:bottom] = pixels[: bottom - top, : plan.width]
+        yield image, top, bottom, pixels[: bottom - top, : plan.width]
 
 
 def weight_gradient(padded: Tensor, grad: Tensor, plan: TilePlan) -> Tensor:
