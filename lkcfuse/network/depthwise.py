@@ -25,9 +25,10 @@ class DepthwiseConv2d(nn.Conv2d):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, C, H, W), keeping the size."""
         learning = torch.is_grad_enabled() and self.weight.requires_grad
         if learning and x.device.type == "cpu" and self.kernel_size[0] >= FFT_FROM:
-            result: Tensor = _Depthwise.apply(x, self.weight)
+            result: Tensor = _Depthwise.apply(x, self.weight)  # type: ignore[no-untyped-call]
             return result
         return super().forward(x)
 
@@ -71,7 +72,7 @@ def depthwise_weight_gradient(x: Tensor, grad: Tensor, kernel: int) -> Tensor:
         spectrum += there * back.conj()
     # Shifts of -margin..margin; what would wrap around falls on the padding.
     full = torch.fft.irfft2(spectrum, s=(height, width))
-    rolled = full.roll((margin, margin), (1, 2))
+    rolled: Tensor = full.roll((margin, margin), (1, 2))
     return rolled[:, None, :kernel, :kernel].contiguous()
 
 

@@ -1,0 +1,193 @@
+"""Everything a run is determined by, as data: a recipe is a file of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from lkcfuse.errors import InputError, UsageError
+from lkcfuse.network.config import NetworkConfig
+from lkcfuse.tasks import get_task
+from lkcfuse.training.losses import LossWeights
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How a pair of crops is varied; each tone change strikes either source by itself.
+
+    Attributes:
+        tone: Probability of a change of gamma, gain and contrast of a source.
+        strength: Size of that change: 1 covers gammas of about 0.6 to 1.6.
+        dark: Probability that the second source goes dark, to a quarter of its light or so: night.
+        noise: Probability that a source gets Gaussian noise of up to 4 levels.
+    """
+
+    tone: float = 0.5
+    strength: float = 0.7
+    dark: float = 0.1
+    noise: float = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Configuration of a training run.
+
+    Attributes:
+        tasks: Tasks to train on; each crop is drawn from one of them, all equally often.
+        inner: Width of the network: 32 in the paper, 8 for the compact one.
+        kernels: Sides of the large kernels at full, half and quarter resolution.
+        stem_norm: `batch` or `instance`.
+        base: `max` (predict what to add to the pixelwise maximum) or `none`.
+        dropout: Dropout probability, 0.2 in the paper.
+        drop_path: Stochastic depth probability, 0.2 in the paper.
+        steps: Optimiser steps of the whole run.
+        minutes: End after this time even if steps are left; the learning rate is led to its end
+            by whichever of the two is further on. A run bounded by time cannot be repeated
+            exactly, one bounded by steps can.
+        crops: Pairs (side in pixels, samples a step); a step draws one of them. A side larger
+            than an image is cut down to it. Several sizes keep the tone from depending on size.
+        learning_rate: Peak of the one-cycle schedule.
+        warmup: Share of the run until the peak.
+        weight_decay: Of AdamW, on the kernels alone.
+        clip: Largest norm of the gradient.
+        ema: Decay of the moving average of the weights, which is what is validated and saved.
+        freeze_statistics: Share of the run after which batch normalisations keep their running
+            statistics fixed, so that training ends under the conditions of inference.
+        validate_every: Steps between validations.
+        validation_pairs: Pairs of each task that choose the checkpoint, at most: a tenth of the
+            training pairs, kept aside.
+        seed: Decides the initial weights, the order of the data and its augmentation.
+        augmentation: How crops are varied.
+        loss: The weights of the loss.
+    """
+
+    tasks: tuple[str, ...] = ("ir-vis",)
+    inner: int = 8
+    kernels: tuple[int, int, int] = (15, 11, 5)
+    stem_norm: str = "batch"
+    base: str = "max"
+    dropout: float = 0.0
+    drop_path: float = 0.0
+    steps: int = 1000
+    minutes: float | None = None
+    crops: tuple[tuple[int, int], ...] = ((96, 4), (128, 2), (192, 1))
+    learning_rate: float = 1e-3
+    warmup: float = 0.1
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    ema: float = 0.99
+    freeze_statistics: float = 0.3
+    validate_every: int = 100
+    validation_pairs: int = 8
+    seed: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    loss: LossWeights = field(default_factory=LossWeights)
+
+    def __post_init__(self) -> None:
+        for task in self.tasks:
+            get_task(task)
+        self.network()
+        if not self.tasks:
+            raise UsageError("a training run needs at least one task")
+        if self.steps < 1 or self.validate_every < 1 or self.validation_pairs < 1:
+            raise UsageError("steps, validate_every and validation_pairs must be 1 or more")
+        if self.minutes is not None and self.minutes <= 0:
+            raise UsageError("minutes must be more than 0")
+        if not self.crops or any(side < 48 or count < 1 for side, count in self.crops):
+            raise UsageError("crops must be sides of at least 48 pixels with 1 or more samples")
+
+    def network(self) -> NetworkConfig:
+        """Return the configuration of the network to train.
+
+        Raises:
+            UsageError: It is not a possible network.
+        """
+        try:
+            return NetworkConfig(
+                inner=self.inner,
+                kernels=self.kernels,
+                stem_norm=self.stem_norm,  # type: ignore[arg-type]  # checked there
+                base=self.base,  # type: ignore[arg-type]
+            )
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as plain JSON data."""
+        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return data
+
+    def with_changes(self, **changes: Any) -> TrainingConfig:
+        """Return the configuration with the given fields replaced; None leaves a field alone."""
+        return replace(
+            self, **{name: value for name, value in changes.items() if value is not None}
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], *, where: str) -> TrainingConfig:
+        """Read what `to_dict` wrote, or a recipe that gives a part of it.
+
+        Raises:
+            InputError: A field is unknown or its value unfit; the message names `where` and it.
+        """
+        values = dict(data)
+        values.pop("comment", None)
+        _check_names(cls, values, where)
+        try:
+            for name in ("tasks", "kernels"):
+                if name in values:
+                    values[name] = tuple(values[name])
+            if "crops" in values:
+                values["crops"] = tuple((int(side), int(count)) for side, count in values["crops"])
+            for name, kind in (("augmentation", Augmentation), ("loss", LossWeights)):
+                if name in values:
+                    _check_names(kind, values[name], f"{where}: {name}")
+                    values[name] = kind(**values[name])
+            return cls(**values)
+        except (TypeError, ValueError, UsageError) as error:
+            raise InputError(f"{where}: {error}") from None
+
+
+def _check_names(kind: Any, values: dict[str, Any], where: str) -> None:
+    known = {entry.name for entry in fields(kind)}
+    for name in values:
+        if name not in known:
+            raise InputError(f"{where}: '{name}' is unknown; the fields are {', '.join(known)}")
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    folder = resources.files("lkcfuse.training").joinpath("recipes")
+    return sorted(
+        entry.name[: -len(".json")] for entry in folder.iterdir() if entry.name.endswith(".json")
+    )
+
+
+def load_recipe(name: str) -> TrainingConfig:
+    """Read a recipe: a name of the package's, or the path of a JSON file.
+
+    Raises:
+        UsageError: There is no such recipe.
+        InputError: The file is no recipe.
+    """
+    if name in recipe_names():
+        source = resources.files("lkcfuse.training").joinpath("recipes").joinpath(f"{name}.json")
+        text = source.read_text(encoding="utf-8")
+    elif name.endswith(".json"):
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{name}: the recipe cannot be read: {error}") from None
+    else:
+        known = ", ".join(recipe_names())
+        raise UsageError(f"no recipe is called '{name}': choose {known}, or give a .json file")
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{name}: the recipe is not valid JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{name}: a recipe is a JSON object")
+    return TrainingConfig.from_dict(data, where=name)

@@ -1,0 +1,178 @@
+"""Pairs of image files as training data: found, checked, decoded once, split and fingerprinted."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lkcfuse.errors import InputError
+from lkcfuse.images import read_image
+from lkcfuse.tasks import Task, get_task
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+# Decoded pairs are kept in memory up to this; the rest is read again each time.
+CACHE_BYTES = 4 << 30
+HELD_OUT_SHARE = 10
+
+Plane = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two registered files of one scene.
+
+    Attributes:
+        task: Name of the task.
+        first: The infrared or MRI image.
+        second: The visible, CT, PET or SPECT image.
+    """
+
+    task: str
+    first: Path
+    second: Path
+
+
+@dataclass
+class PairSet:
+    """Pairs of one or more tasks, decoded on demand and then kept."""
+
+    pairs: list[Pair]
+    _cache: dict[Pair, NDArray[np.uint16]] = field(default_factory=dict)
+    _cached_bytes: int = 0
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def of_task(self, task: str) -> list[Pair]:
+        """Return the pairs of one task."""
+        return [pair for pair in self.pairs if pair.task == task]
+
+    def load(self, pair: Pair) -> Plane:
+        """Return the luma of both sources as (2, H, W) float32 in [0, 1], the first source first.
+
+        Raises:
+            InputError: A file cannot be read, or the two differ in size.
+        """
+        return self._levels(pair).astype(np.float32) / np.float32(65535)
+
+    def load_crop(self, pair: Pair, top: int, left: int, side: int) -> Plane:
+        """Return `load(pair)[:, top : top + side, left : left + side]`, converting no more."""
+        levels = self._levels(pair)[:, top : top + side, left : left + side]
+        return levels.astype(np.float32) / np.float32(65535)
+
+    def size(self, pair: Pair) -> tuple[int, int]:
+        """Return height and width of a pair."""
+        _, height, width = self._levels(pair).shape
+        return height, width
+
+    def _levels(self, pair: Pair) -> NDArray[np.uint16]:
+        """Return the pair in 65536 levels: exact for 8 and 16 bits, at half of float's memory."""
+        if pair in self._cache:
+            return self._cache[pair]
+        first, second = read_image(pair.first).luma, read_image(pair.second).luma
+        if first.shape != second.shape:
+            sizes = [f"{plane.shape[1]}x{plane.shape[0]}" for plane in (first, second)]
+            raise InputError(
+                f"{pair.first} is {sizes[0]} and {pair.second} is {sizes[1]}: "
+                "a pair must be registered and of one size"
+            )
+        levels = np.rint(np.stack([first, second]) * 65535).astype(np.uint16)
+        if self._cached_bytes + levels.nbytes <= CACHE_BYTES:
+            self._cache[pair] = levels
+            self._cached_bytes += levels.nbytes
+        return levels
+
+
+def find_pairs(first: Path, second: Path, task: str | Task) -> list[Pair]:
+    """Pair the images of two folders by their stems, in order of name.
+
+    Raises:
+        InputError: A folder is missing, no pair is found, or an image has no partner.
+    """
+    left, right = _images(first), _images(second)
+    for stems, others, folder in ((left, right, second), (right, left, first)):
+        alone = sorted(stems.keys() - others.keys())
+        if alone and stems.keys() & others.keys():
+            raise InputError(
+                f"{stems[alone[0]]} has no partner in {folder} "
+                f"({len(alone)} such): give both the same name, or move it away"
+            )
+    if not left.keys() & right.keys():
+        raise InputError(f"{first} and {second} hold no two images of the same name")
+    name = get_task(task).name
+    return [Pair(name, left[stem], right[stem]) for stem in sorted(left)]
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            if path.stem in found:
+                raise InputError(f"{found[path.stem]} and {path} share a name: keep one of them")
+            found[path.stem] = path
+    return found
+
+
+def folder_names(task: str | Task) -> tuple[str, str]:
+    """Return the names of a task's two folders: those of its name, `ir` and `vis` for `ir-vis`."""
+    first, second = get_task(task).name.split("-")
+    return first, second
+
+
+def find_task_pairs(data: Path, task: str | Task, part: str) -> list[Pair] | None:
+    """Find the pairs of a task under a data folder.
+
+    Looked for, in this order: DATA/TASK/PART/FIRST, DATA/PART/FIRST and, for the part `train`,
+    DATA/TASK/FIRST and DATA/FIRST, where FIRST is `ir` or `mri`, and the second source's folder
+    stands beside it.
+
+    Args:
+        data: The data folder.
+        task: The task.
+        part: `train` or `val`.
+
+    Returns:
+        The pairs, or None where there is no such folder.
+    """
+    name = get_task(task).name
+    first, second = folder_names(task)
+    places = [data / name / part, data / part]
+    if part == "train":
+        places += [data / name, data]
+    for place in places:
+        if (place / first).is_dir():
+            return find_pairs(place / first, place / second, task)
+    return None
+
+
+def split(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
+    """Split into pairs to train on and pairs kept aside to choose the checkpoint, a tenth.
+
+    The choice hangs on the files' names alone, so it is the same on every machine and in every
+    stage. A single pair serves as both.
+    """
+    if len(pairs) < 2:
+        return pairs, pairs
+    count = max(1, len(pairs) // HELD_OUT_SHARE)
+    order = sorted(pairs, key=lambda p: hashlib.sha256(p.first.stem.encode()).hexdigest())
+    held = set(order[:count])
+    return [p for p in pairs if p not in held], [p for p in pairs if p in held]
+
+
+def fingerprint(pairs: list[Pair]) -> str:
+    """Return a SHA-256 of the pairs' tasks, stems and bytes, whatever folder they lie in."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        for path in (pair.first, pair.second):
+            try:
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+            except OSError as error:
+                raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+            digest.update(f"{pair.task}/{path.stem}:{content}\n".encode())
+    return digest.hexdigest()

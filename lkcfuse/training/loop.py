@@ -1,0 +1,345 @@
+"""The training loop: steps, moving average, validation, checkpoints, and taking a run up again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lkcfuse.errors import InputError, LkcfuseError
+from lkcfuse.metrics import METRICS
+from lkcfuse.network import Checkpoint, LKCFUNet, load_network, save_checkpoint
+from lkcfuse.training.average import one_cycle, update_average
+from lkcfuse.training.config import TrainingConfig
+from lkcfuse.training.data import Pair, PairSet, fingerprint
+from lkcfuse.training.log import RunLog, log_path
+from lkcfuse.training.losses import fusion_loss
+from lkcfuse.training.sampling import sample_batch
+from lkcfuse.training.state import Counters, Learner, load_state, save_state, state_path
+from lkcfuse.training.validation import GOALS, Validation, validate
+
+VALUE_RANGE = (-1.0, 1.0)
+SAVE_SECONDS = 60.0
+GIVE_UP_AFTER = 20
+SMALLEST_IMAGE = 48
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, after a step or a validation.
+
+    Attributes:
+        step: Steps done.
+        share: Share of the run that is done, 0 to 1.
+        seconds_left: Estimate; None in the first steps.
+        loss: Of the last step, averaged over some steps.
+        validation: The scores by task, just after a validation; else None.
+        improved: Whether this validation's checkpoint is the best so far.
+    """
+
+    step: int
+    share: float
+    seconds_left: float | None
+    loss: float
+    validation: dict[str, Validation] | None = None
+    improved: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The pairs of a run.
+
+    Attributes:
+        training: Pairs the network learns from.
+        choosing: Pairs kept aside; they choose the checkpoint.
+        reporting: Pairs that only report the final scores; may be empty.
+    """
+
+    training: PairSet
+    choosing: PairSet
+    reporting: PairSet
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return number and SHA-256 of the pairs of each part."""
+        parts = {"training": self.training, "choosing": self.choosing, "reporting": self.reporting}
+        return {
+            name: {"pairs": len(part), "sha256": fingerprint(part.pairs)}
+            for name, part in parts.items()
+        }
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a finished run leaves.
+
+    Attributes:
+        checkpoint: The file with the best averaged weights.
+        log: The log beside it.
+        step: The step the checkpoint is of.
+        choosing: Its scores by task on the pairs that chose it.
+        reporting: Its scores by task on the pairs that only report.
+    """
+
+    checkpoint: Path
+    log: Path
+    step: int
+    choosing: dict[str, Validation]
+    reporting: dict[str, Validation]
+
+
+def train(
+    config: TrainingConfig,
+    data: TrainingData,
+    output: Path,
+    *,
+    init: Checkpoint | None = None,
+    resume: bool = False,
+    device: torch.device | None = None,
+    on_progress: Callable[[Progress], None] = lambda _progress: None,
+    notes: dict[str, str] | None = None,
+) -> TrainingResult:
+    """Train a network and leave its best averaged weights at `output`.
+
+    Beside it stand a log (`.log.jsonl`: configuration, data, every step, every validation) and,
+    until the run is finished, its state (`.state.pt`). A run killed at any moment is taken up
+    again by the same call with `resume`: it repeats the steps since the state was last written
+    (about a minute's) and then goes on, with the same losses as if it had never stopped.
+
+    Args:
+        config: The settings.
+        data: The pairs.
+        output: The checkpoint, `.safetensors`, in float16.
+        init: Weights to start from, of the network that `config` describes.
+        resume: Go on with the state beside `output`; where there is none, start.
+        device: Where to train; the CPU if left out.
+        on_progress: Told after every step and validation.
+        notes: Further metadata of the checkpoint.
+
+    Raises:
+        InputError: An image cannot be read or is too small; the state cannot be read.
+        UsageError: The state belongs to other settings.
+        ResourceError: A file cannot be written.
+        LkcfuseError: The loss stayed not finite; the best checkpoint so far is kept.
+    """
+    with torch.random.fork_rng(devices=[]):
+        run = _Run(config, data, output, init, device or torch.device("cpu"), on_progress)
+        return run.run(resume=resume, notes=notes or {})
+
+
+class _Run:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        data: TrainingData,
+        output: Path,
+        init: Checkpoint | None,
+        device: torch.device,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self.config, self.data, self.output, self.device = config, data, output, device
+        self.on_progress = on_progress
+        torch.manual_seed(config.seed)
+        network = LKCFUNet(config.network(), dropout=config.dropout, drop_path=config.drop_path)
+        if init is not None:
+            network.load_state_dict(init.network().state_dict())
+        self.network = network.to(device)
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.optimizer = _optimizer(self.network, config)
+        self.identity = {"settings": config.to_dict(), "data": data.fingerprint()}
+        self.counters = Counters()
+        self.recent = math.nan
+        for part in (data.training, data.choosing, data.reporting):
+            _check_sizes(part)
+
+    def run(self, *, resume: bool, notes: dict[str, str]) -> TrainingResult:
+        state = state_path(self.output)
+        learner = Learner(self.network, self.average, self.optimizer)
+        if resume and state.exists():
+            self.counters = load_state(state, identity=self.identity, learner=learner)
+        self.log = RunLog(log_path(self.output), self.counters.log_bytes)
+        if not self.counters.step:
+            self.log.write("run", **self.identity, torch=torch.__version__, device=str(self.device))
+            self._validate()
+        saved = time.monotonic()
+        pause = SAVE_SECONDS
+        while self._share() < 1:
+            started = time.monotonic()
+            self._step()
+            self.counters.seconds += time.monotonic() - started
+            if self.counters.step % self.config.validate_every == 0 or self._share() >= 1:
+                started = time.monotonic()
+                self._validate()
+                self.counters.seconds += time.monotonic() - started
+            if time.monotonic() - saved > pause:
+                saved = time.monotonic()
+                self.counters.log_bytes = self.log.bytes
+                save_state(state, identity=self.identity, counters=self.counters, learner=learner)
+                # A large network's state takes its time: never more than a twentieth of the run.
+                pause = max(SAVE_SECONDS, 20 * (time.monotonic() - saved))
+        result = self._finish(notes)
+        state.unlink(missing_ok=True)
+        return result
+
+    def _share(self) -> float:
+        share = self.counters.step / self.config.steps
+        if self.config.minutes is not None:
+            share = max(share, self.counters.seconds / (60 * self.config.minutes))
+        return min(share, 1.0)
+
+    def _step(self) -> None:
+        config, counters = self.config, self.counters
+        share = self._share()
+        rate = one_cycle(share, peak=config.learning_rate, warmup=config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(config.seed * 1_000_003 + counters.step)  # dropout, if there is any
+        batch = sample_batch(self.data.training, config, counters.step).to(self.device)
+        self.network.train()
+        if share >= config.freeze_statistics:
+            _freeze_statistics(self.network)
+        statistics = [buffer.clone() for buffer in self.network.buffers()]
+
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            fused = self.network(batch * 2 - 1)
+        other, first = batch[:, :1] * 255, batch[:, 1:] * 255
+        loss, terms = fusion_loss((fused.float() + 1) * 127.5, first, other, config.loss)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
+        counters.step += 1
+        if math.isfinite(loss.item()) and math.isfinite(norm.item()):
+            self.optimizer.step()
+            counters.updates += 1
+            counters.skipped_in_a_row = 0
+            update_average(self.average, self.network, updates=counters.updates, decay=config.ema)
+            value = loss.item()
+            self.recent = value if math.isnan(self.recent) else 0.9 * self.recent + 0.1 * value
+            rounded = {name: round(term, 5) for name, term in terms.items()}
+            self.log.write(
+                "step",
+                step=counters.step,
+                loss=value,
+                rate=rate,
+                norm=norm.item(),
+                side=batch.shape[-1],
+                seconds=round(counters.seconds, 1),
+                terms=rounded,
+            )
+        else:
+            self._skip(statistics)
+        self.on_progress(Progress(counters.step, self._share(), self._seconds_left(), self.recent))
+
+    def _skip(self, statistics: list[Tensor]) -> None:
+        """Leave weights and running statistics as they were before a step that was not finite."""
+        for buffer, before in zip(self.network.buffers(), statistics, strict=True):
+            buffer.copy_(before)
+        self.counters.skipped_in_a_row += 1
+        self.log.write("skipped", step=self.counters.step)
+        if self.counters.skipped_in_a_row >= GIVE_UP_AFTER:
+            raise LkcfuseError(
+                f"the loss was not finite for {GIVE_UP_AFTER} steps in a row; the best checkpoint "
+                f"so far is {self.output}: start again from it with --init and a lower "
+                "--learning-rate"
+            )
+
+    def _seconds_left(self) -> float | None:
+        share = self._share()
+        if self.counters.step < 3 or not share:
+            return None
+        return self.counters.seconds * (1 - share) / share
+
+    def _validate(self) -> None:
+        """Score the averaged weights on the pairs kept aside, and save them if they are best."""
+        scores = self._score(self.data.choosing, self.config.validation_pairs, tuple(GOALS))
+        score = sum(table.score for table in scores.values()) / len(scores)
+        step = self.counters.step
+        improved = score > self.counters.best_score
+        tables = {task: table.to_dict() for task, table in scores.items()}
+        self.log.write("validation", step=step, score=score, best=improved, tasks=tables)
+        if improved:
+            self.counters.best_score, self.counters.best_step = score, step
+            self._save({"validation": json.dumps(tables)})
+        self.on_progress(
+            Progress(step, self._share(), self._seconds_left(), self.recent, scores, improved)
+        )
+
+    def _score(
+        self, pairs: PairSet, at_most: int | None, metrics: tuple[str, ...]
+    ) -> dict[str, Validation]:
+        tables = {}
+        for task in self.config.tasks:
+            chosen = _spread(pairs.of_task(task), at_most)
+            if chosen:
+                tables[task] = validate(
+                    self.average, pairs, chosen, device=self.device, metrics=metrics
+                )
+        return tables
+
+    def _save(self, notes: dict[str, str]) -> None:
+        metadata = {
+            "tasks": json.dumps(self.config.tasks),
+            "input_range": json.dumps(VALUE_RANGE),
+            "output_range": json.dumps(VALUE_RANGE),
+            "step": str(self.counters.best_step),
+            "training": json.dumps(self.identity),
+            **notes,
+        }
+        save_checkpoint(self.output, self.average, metadata=metadata, dtype=torch.float16)
+
+    def _finish(self, notes: dict[str, str]) -> TrainingResult:
+        """Report the best checkpoint's scores and write them into it."""
+        best = load_network(self.output)
+        self.average.load_state_dict(best.state_dict())
+        names = tuple(name for name in METRICS if not name.startswith("GT"))
+        choosing = self._score(self.data.choosing, None, names)
+        reporting = self._score(self.data.reporting, None, names)
+        tables = {
+            part: {task: table.to_dict() for task, table in scores.items()}
+            for part, scores in (("choosing", choosing), ("reporting", reporting))
+        }
+        step = self.counters.best_step
+        self.log.write("finished", step=step, seconds=round(self.counters.seconds, 1), **tables)
+        self.log.close()
+        self._save({**notes, "validation": json.dumps(tables)})
+        return TrainingResult(self.output, self.log.path, step, choosing, reporting)
+
+
+def _optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    kernels = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": kernels, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99))
+
+
+def _freeze_statistics(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def _spread(pairs: list[Pair], at_most: int | None) -> list[Pair]:
+    """Return at most so many pairs, evenly spread over the list."""
+    if at_most is None or len(pairs) <= at_most:
+        return pairs
+    return [pairs[i * len(pairs) // at_most] for i in range(at_most)]
+
+
+def _check_sizes(pairs: PairSet) -> None:
+    for pair in pairs.pairs:
+        height, width = pairs.size(pair)
+        if min(height, width) < SMALLEST_IMAGE:
+            raise InputError(
+                f"{pair.first} is {width}x{height}: images to train on need at least "
+                f"{SMALLEST_IMAGE} pixels a side"
+            )

@@ -1,0 +1,94 @@
+"""Which crops a step sees, and how they are varied: a pure function of the seed and the step.
+
+Nothing is carried from step to step, so a run that is taken up again at step n draws exactly what
+it would have drawn, and no generator's state has to be saved.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lkcfuse.training.config import Augmentation, TrainingConfig
+from lkcfuse.training.data import Pair, PairSet, Plane
+
+CROP_TRIES = 4
+BLACK = 8 / 255
+
+
+def step_generator(seed: int, step: int) -> np.random.Generator:
+    """Return the generator of a step."""
+    return np.random.default_rng([seed, step])
+
+
+def sample_batch(pairs: PairSet, config: TrainingConfig, step: int) -> Tensor:
+    """Draw the crops of a step.
+
+    Returns:
+        (N, 2, side, side) float32 in [0, 1], channel 0 the second source (visible, CT, PET,
+        SPECT), channel 1 the first: the network's order.
+    """
+    rng = step_generator(config.seed, step)
+    side, count = config.crops[rng.integers(len(config.crops))]
+    chosen = []
+    for _ in range(count):
+        of_task = pairs.of_task(config.tasks[rng.integers(len(config.tasks))])
+        chosen.append(of_task[rng.integers(len(of_task))])
+    side = min(side, *(min(pairs.size(pair)) for pair in chosen))
+    crops = []
+    for pair in chosen:
+        crop = _draw_crop(pairs, pair, side, rng)
+        crops.append(augment(crop, config.augmentation, rng))
+    return torch.from_numpy(np.stack(crops)[:, ::-1].copy())
+
+
+def _draw_crop(pairs: PairSet, pair: Pair, side: int, rng: np.random.Generator) -> Plane:
+    """Draw a crop that is not mostly black (outside a head) where a few tries find one."""
+    height, width = pairs.size(pair)
+    for _ in range(CROP_TRIES):
+        top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+        crop = pairs.load_crop(pair, int(top), int(left), side)
+        if (crop.max(axis=0) > BLACK).mean() > 1 / 3:
+            break
+    return crop
+
+
+def augment(crop: Plane, settings: Augmentation, rng: np.random.Generator) -> Plane:
+    """Turn and mirror a pair together, and change the tone of either source by itself.
+
+    Args:
+        crop: (2, side, side) float32 in [0, 1], the first source first.
+        settings: How often and how much.
+        rng: Source of chance.
+
+    Returns:
+        The same shape and range.
+    """
+    crop = np.rot90(crop, int(rng.integers(4)), axes=(1, 2))
+    if rng.random() < 0.5:
+        crop = crop[:, :, ::-1]
+    planes = []
+    for index, plane in enumerate(crop):
+        varied = plane
+        if rng.random() < settings.tone:
+            varied = _change_tone(varied, settings.strength, rng)
+        if index == 1 and rng.random() < settings.dark:
+            varied = varied * np.float32(rng.uniform(0.15, 0.5))
+        if rng.random() < settings.noise:
+            noise = rng.standard_normal(varied.shape, dtype=np.float32)
+            varied = varied + noise * np.float32(rng.uniform(0, 4 / 255))
+        planes.append(np.clip(varied, 0, 1))
+    return np.stack(planes).astype(np.float32, copy=False)
+
+
+def _change_tone(plane: Plane, strength: float, rng: np.random.Generator) -> Plane:
+    """Change gamma, then contrast about zero or the mean, then gain."""
+    gamma = np.exp(strength * rng.uniform(-0.45, 0.45))
+    contrast = np.exp(strength * rng.uniform(-0.7, 0.3))
+    gain = np.exp(strength * rng.uniform(-0.3, 0.2))
+    varied = plane ** np.float32(gamma)
+    # A black surround (outside a head) has to stay black, so contrast keeps zero half the time.
+    pivot = varied.mean() if rng.random() < 0.5 and plane.min() > 0 else 0
+    varied = (varied - pivot) * contrast + pivot
+    return np.asarray(np.clip(varied * gain, 0, 1), dtype=np.float32)

@@ -1,0 +1,117 @@
+"""Scores on whole images, as they would be written: what chooses a checkpoint and what reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from lkcfuse.metrics import evaluate
+from lkcfuse.training.data import Pair, PairSet, Plane
+
+# What a checkpoint is chosen by: the metric, how much a unit of it counts, and how far above the
+# pixelwise maximum it has to come.
+GOALS = {"VIF": (1.0, 0.0), "Qabf": (2.0, 0.0), "SSIM": (1.0, 0.0), "SCD": (0.5, 0.04)}
+# A metric short of its goal weighs this much more than one beyond it.
+SHORTFALL = 5.0
+
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Mean scores over a set of pairs, of the fused images and of the plainest baselines.
+
+    Attributes:
+        fused: Of the network's results.
+        maximum: Of the pixelwise maximum of the two sources.
+        mean: Of the mean of the two sources.
+        pairs: Number of pairs.
+    """
+
+    fused: Scores
+    maximum: Scores
+    mean: Scores
+    pairs: int
+
+    @property
+    def score(self) -> float:
+        """One number to choose by: gains over the maximum, where falling short weighs more."""
+        total = 0.0
+        for name, (weight, margin) in GOALS.items():
+            gain = self.fused[name] - self.maximum[name]
+            total += weight * (gain + SHORTFALL * min(0.0, gain - margin))
+        return total
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the scores as JSON data, rounded to what is meaningful."""
+        table: dict[str, object] = {
+            name: {metric: round(value, 4) for metric, value in getattr(self, name).items()}
+            for name in ("fused", "maximum", "mean")
+        }
+        return {**table, "pairs": self.pairs, "score": round(self.score, 4)}
+
+
+def fuse_plane(network: nn.Module, pair: Plane, device: torch.device) -> NDArray[np.uint8]:
+    """Fuse one pair whole and round it to the 8 bits it would be written in.
+
+    Args:
+        network: Takes (1, 2, H, W) in [-1, 1], the second source first.
+        pair: (2, H, W) float32 in [0, 1], the first source first.
+        device: Where the network is.
+
+    Returns:
+        (H, W) uint8.
+    """
+    with torch.no_grad():
+        planes = torch.from_numpy(pair[::-1].copy())[None].to(device) * 2 - 1
+        fused = network(planes)[0, 0].float().cpu().numpy()
+    return to_levels((fused + 1) / 2)
+
+
+def to_levels(plane: Plane) -> NDArray[np.uint8]:
+    """Round [0, 1] to 0..255, clipping what lies outside."""
+    return np.asarray(np.clip(np.rint(plane * 255), 0, 255), dtype=np.uint8)
+
+
+def validate(
+    network: nn.Module,
+    pairs: PairSet,
+    chosen: Iterable[Pair],
+    *,
+    device: torch.device,
+    metrics: Iterable[str] = tuple(GOALS),
+    after_pair: Callable[[], None] = lambda: None,
+) -> Validation:
+    """Fuse pairs whole and return the mean scores of the results and of the baselines.
+
+    Args:
+        network: In evaluation mode.
+        pairs: Where the pairs are read from.
+        chosen: Which of them.
+        device: Where the network is.
+        metrics: Names as in `lkcfuse.metrics.METRICS`; those of `GOALS` must be among them.
+        after_pair: Called after every pair.
+    """
+    names = tuple(metrics)
+    tables: dict[str, list[Scores]] = {"fused": [], "maximum": [], "mean": []}
+    for pair in chosen:
+        sources = pairs.load(pair)
+        first, second = (to_levels(plane).astype(np.float64) for plane in sources)
+        results = {
+            "fused": fuse_plane(network, sources, device),
+            "maximum": np.maximum(first, second),
+            "mean": np.rint((first + second) / 2),
+        }
+        for name, result in results.items():
+            tables[name].append(evaluate(result.astype(np.float64), first, second, names))
+        after_pair()
+    means = {
+        table: {name: float(np.nanmean([row[name] for row in rows])) for name in names}
+        for table, rows in tables.items()
+    }
+    return Validation(**means, pairs=len(tables["fused"]))
