@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
 
-from lkcfuse.metrics.plane import CONSTANT, FloatArray, Plane, inner, planes
+from lkcfuse.metrics.plane import CONSTANT, Plane, inner, planes, strips
 
 
 def cc(fused: ArrayLike | Plane, a: ArrayLike | Plane, b: ArrayLike | Plane) -> float:
@@ -32,7 +33,8 @@ def cc(fused: ArrayLike | Plane, a: ArrayLike | Plane, b: ArrayLike | Plane) -> 
         1.0
     """
     f, a, b = planes(fused, a, b)
-    return (_pearson(a.centred, f.centred) + _pearson(b.centred, f.centred)) / 2
+    sums = _sums(f, a, b)
+    return (_pearson(sums.af, sums.aa, sums.ff) + _pearson(sums.bf, sums.bb, sums.ff)) / 2
 
 
 def scd(fused: ArrayLike | Plane, a: ArrayLike | Plane, b: ArrayLike | Plane) -> float:
@@ -60,12 +62,43 @@ def scd(fused: ArrayLike | Plane, a: ArrayLike | Plane, b: ArrayLike | Plane) ->
         2.0
     """
     f, a, b = planes(fused, a, b)
-    return _pearson(a.centred, f.centred - b.centred) + _pearson(b.centred, f.centred - a.centred)
+    sums = _sums(f, a, b)
+    return _pearson(sums.ad, sums.aa, sums.dd) + _pearson(sums.be, sums.bb, sums.ee)
 
 
-def _pearson(first: FloatArray, second: FloatArray) -> float:
-    """Correlation of two centred arrays; nan where one of them does not vary."""
-    energies = inner(first, first), inner(second, second)
-    if min(energies) <= CONSTANT * first.size:
+@dataclass
+class _Sums:
+    """Means over all pixels of products of the centred images; d is F - B and e is F - A."""
+
+    ff: float = 0
+    aa: float = 0
+    bb: float = 0
+    dd: float = 0
+    ee: float = 0
+    af: float = 0
+    bf: float = 0
+    ad: float = 0
+    be: float = 0
+
+
+def _sums(fused: Plane, a: Plane, b: Plane) -> _Sums:
+    def compute() -> _Sums:
+        sums = _Sums()
+        for rows in strips(*fused.shape):
+            images = {x: p.pixels[rows] - p.mean for x, p in zip("fab", (fused, a, b), strict=True)}
+            # Not from the other sums: an F that nearly is B would leave nothing but rounding.
+            images["d"] = images["f"] - images["b"]
+            images["e"] = images["f"] - images["a"]
+            for name in vars(sums):
+                value = inner(images[name[0]], images[name[1]]) / fused.pixels.size
+                setattr(sums, name, getattr(sums, name) + value)
+        return sums
+
+    return fused.kept(("correlation", a, b), compute)
+
+
+def _pearson(covariance: float, variance_1: float, variance_2: float) -> float:
+    """Correlation of two images; nan where one of them does not vary."""
+    if min(variance_1, variance_2) <= CONSTANT:
         return math.nan
-    return inner(first, second) / math.sqrt(energies[0] * energies[1])
+    return covariance / math.sqrt(variance_1 * variance_2)

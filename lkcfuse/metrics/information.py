@@ -96,9 +96,10 @@ def nmi(fused: ArrayLike | Plane, a: ArrayLike | Plane, b: ArrayLike | Plane) ->
 
 def mutual_information(first: Plane, second: Plane) -> float:
     """Mutual information of two planes' rounded levels, in nats, never below 0."""
-    shared = first.shared(second)
-    if "information" not in shared:
+
+    def compute() -> float:
         pairs = first.levels.astype(np.uint16) * 256 + second.levels
         joint = entropy(np.bincount(pairs.ravel()))
-        shared["information"] = max(0.0, first.entropy + second.entropy - joint)
-    return shared["information"]
+        return max(0.0, first.entropy + second.entropy - joint)
+
+    return first.kept(("mutual information", second), compute)

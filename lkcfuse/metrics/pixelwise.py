@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lkcfuse.metrics.plane import Plane, inner, planes
+from lkcfuse.metrics.plane import Plane, inner, planes, strips
 
 
 def mse(fused: ArrayLike | Plane, a: ArrayLike | Plane, b: ArrayLike | Plane) -> float:
@@ -109,11 +109,14 @@ def gt_mae(fused: ArrayLike | Plane, reference: ArrayLike | Plane) -> float:
 
 
 def _squared_error(first: Plane, second: Plane) -> float:
-    shared = first.shared(second)
-    if "squared error" not in shared:
-        difference = first.pixels - second.pixels
-        shared["squared error"] = inner(difference, difference) / difference.size
-    return shared["squared error"]
+    def compute() -> float:
+        energy = 0.0
+        for rows in strips(*first.shape):
+            difference = first.pixels[rows] - second.pixels[rows]
+            energy += inner(difference, difference)
+        return energy / first.pixels.size
+
+    return first.kept(("squared error", second), compute)
 
 
 def _decibels(peak: float, error: float) -> float:

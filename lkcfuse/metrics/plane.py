@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -14,6 +14,10 @@ from lkcfuse.errors import InputError
 
 FloatArray = NDArray[np.float64]
 T = TypeVar("T")
+
+#: Pixels that are worked on at a time: intermediate arrays of this size stay in the processor's
+#: cache and cost no memory that grows with the image.
+STRIP = 1 << 15
 
 #: Below this variance, in squared grey levels, an image counts as constant: rounding in the
 #: mean of a constant image must not pass for a signal.
@@ -47,8 +51,7 @@ class Plane:
         if not np.isfinite(self.pixels).all():
             raise InputError(f"{name} holds values that are not finite: repair or mask them first")
 
-        self._kept: dict[str, Any] = {}
-        self._shared: dict[Plane, dict[str, float]] = {}
+        self._kept: dict[Hashable, Any] = {}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -72,26 +75,25 @@ class Plane:
         return entropy(self.histogram)
 
     @cached_property
-    def centred(self) -> FloatArray:
-        """Pixels less their mean, shape (H, W)."""
-        centred: FloatArray = self.pixels - self.pixels.mean()
-        return centred
+    def mean(self) -> float:
+        """Mean over all pixels, in grey levels."""
+        return float(self.pixels.mean())
 
     @cached_property
     def variance(self) -> float:
         """Population variance, in squared grey levels."""
-        return inner(self.centred, self.centred) / self.pixels.size
+        energy = 0.0
+        for rows in strips(*self.shape):
+            centred = self.pixels[rows] - self.mean
+            energy += inner(centred, centred)
+        return energy / self.pixels.size
 
-    def kept(self, key: str, compute: Callable[[Plane], T]) -> T:
-        """What `compute` makes of this plane, computed once and kept under the key."""
+    def kept(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return what `compute` returns, computed once and kept with this plane under the key."""
         if key not in self._kept:
-            self._kept[key] = compute(self)
+            self._kept[key] = compute()
         result: T = self._kept[key]
         return result
-
-    def shared(self, other: Plane) -> dict[str, float]:
-        """Numbers that metrics computed between this plane and another, kept for the next one."""
-        return self._shared.setdefault(other, {})
 
 
 def inner(first: FloatArray, second: FloatArray) -> float:
@@ -102,6 +104,8 @@ def inner(first: FloatArray, second: FloatArray) -> float:
 def entropy(counts: NDArray[Any]) -> float:
     """Entropy in nats of the distribution that the counts stand for."""
     filled = counts[counts > 0].astype(np.float64)
+    if filled.size == 1:
+        return 0.0  # exactly, so that what is undefined for a constant image is seen to be
     total = filled.sum()
     return float(np.log(total) - (filled * np.log(filled)).sum() / total)
 
@@ -133,6 +137,20 @@ def _size(plane: Plane) -> str:
     return f"{width}x{height}"
 
 
+def strips(height: int, width: int, *, pixels: int = STRIP, least: int = 64) -> Iterator[slice]:
+    """Cut rows into runs of about so many pixels, each beginning on a multiple of `least`.
+
+    Args:
+        height: Number of rows.
+        width: Pixels in a row.
+        pixels: How many to aim at.
+        least: Rows in a run at least; enough of them keep the halos that filters add small.
+    """
+    step = max(least, pixels // width // least * least)
+    for start in range(0, height, step):
+        yield slice(start, min(start + step, height))
+
+
 def window_filter(pixels: FloatArray, kernel: FloatArray) -> FloatArray:
     """Filter rows and columns with one symmetric kernel, and keep what needed no border.
 
@@ -147,3 +165,10 @@ def window_filter(pixels: FloatArray, kernel: FloatArray) -> FloatArray:
     filtered = np.asarray(cv2.sepFilter2D(pixels, cv2.CV_64F, kernel, kernel), np.float64)
     height, width = pixels.shape
     return filtered[margin : height - margin, margin : width - margin]
+
+
+def gaussian(size: int, sigma: float) -> FloatArray:
+    """Gaussian weights over an odd number of pixels, summing to 1."""
+    positions = np.arange(size) - size // 2
+    weights = np.exp(-np.square(positions) / (2 * sigma**2))
+    return np.asarray(weights / weights.sum(), np.float64)

@@ -13,14 +13,20 @@ from enum import Enum
 
 from lkcfuse.errors import UsageError
 from lkcfuse.metrics import (
+    artefacts,
     correlation,
     edges,
+    feature_information,
     information,
+    multiscale,
+    perceptual,
     pixelwise,
     sharpness,
     structural,
     visual_information,
 )
+
+_HEADINGS = ("Args:", "Returns:", "Raises:", "Source:", "Example:")
 
 
 class Needs(Enum):
@@ -79,13 +85,7 @@ class Metric:
         sections: dict[str, list[str]] = {"": []}
         current = sections[""]
         for line in (inspect.getdoc(self.function) or "").splitlines():
-            if line.endswith(":") and line[:-1] in (
-                "Args",
-                "Returns",
-                "Raises",
-                "Source",
-                "Example",
-            ):
+            if line in _HEADINGS:
                 current = sections.setdefault(line[:-1], [])
             else:
                 current.append(line.strip())
@@ -111,7 +111,14 @@ _METRICS = (
     Metric("VIF", visual_information.vif, Needs.SOURCES, verified=True),
     Metric("Qabf", edges.qabf, Needs.SOURCES, verified=True),
     Metric("NMI", information.nmi, Needs.SOURCES),
+    Metric("FMI", feature_information.fmi, Needs.SOURCES),
+    Metric("Nabf", artefacts.nabf, Needs.SOURCES, higher_is_better=False),
+    Metric("MS-SSIM", multiscale.ms_ssim, Needs.SOURCES),
+    Metric("Qcb", perceptual.qcb, Needs.SOURCES),
+    Metric("Qcv", perceptual.qcv, Needs.SOURCES, higher_is_better=False),
     Metric("GT_PSNR", pixelwise.gt_psnr, Needs.REFERENCE),
+    Metric("GT_SSIM", structural.gt_ssim, Needs.REFERENCE),
+    Metric("GT_MS-SSIM", multiscale.gt_ms_ssim, Needs.REFERENCE),
     Metric("GT_MAE", pixelwise.gt_mae, Needs.REFERENCE, higher_is_better=False),
 )
 

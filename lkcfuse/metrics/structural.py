@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lkcfuse.metrics.plane import FloatArray, Plane, planes
+from lkcfuse.metrics.plane import FloatArray, Plane, planes, strips
 
 DATA_RANGE = 255.0
 C1 = (0.01 * DATA_RANGE) ** 2
@@ -47,31 +47,65 @@ def ssim(fused: ArrayLike | Plane, a: ArrayLike | Plane, b: ArrayLike | Plane) -
         2.0
     """
     f, a, b = planes(fused, a, b)
-    return similarity(f, a) + similarity(f, b)
+    return _similarity(f, [a, b])
 
 
-def similarity(first: Plane, second: Plane) -> float:
-    """Mean SSIM of two planes over the windows that fit; nan where none does."""
-    if min(first.shape) < WINDOW:
+def gt_ssim(fused: ArrayLike | Plane, reference: ArrayLike | Plane) -> float:
+    """Structural similarity of the fused image with a ground truth (GT_SSIM).
+
+    GT_SSIM = SSIM(F,GT), with the window and constants of SSIM. Undefined (nan) below 7x7 pixels.
+
+    Args:
+        fused: Array of shape (H, W), grey levels 0..255.
+        reference: The ground truth, of the same shape.
+
+    Returns:
+        -1..1; higher is better.
+
+    Source:
+        Wang, Bovik, Sheikh, Simoncelli: Image quality assessment: from error visibility to
+        structural similarity. IEEE Trans. Image Process. 13, 2004.
+
+    Example:
+        >>> import numpy as np
+        >>> ramp = np.add.outer(np.arange(9.0), np.arange(9.0))
+        >>> round(gt_ssim(ramp, ramp), 12)
+        1.0
+    """
+    f, truth = planes(fused, reference)
+    return _similarity(f, [truth])
+
+
+def _similarity(fused: Plane, others: list[Plane]) -> float:
+    """Sum over the others of the mean SSIM over the windows that fit; nan where none does."""
+    height, width = (side - WINDOW + 1 for side in fused.shape)
+    if min(height, width) < 1:
         return math.nan
-    mean_1, variance_1 = first.kept("ssim", _moments)
-    mean_2, variance_2 = second.kept("ssim", _moments)
-    products = mean_1 * mean_2
-    covariance = (box_mean(first.pixels * second.pixels) - products) * SAMPLE
-    numerator = (2 * products + C1) * (2 * covariance + C2)
-    denominator = (mean_1**2 + mean_2**2 + C1) * (variance_1 + variance_2 + C2)
-    return float((numerator / denominator).mean())
+    total = 0.0
+    for rows in strips(height, width):
+        block = slice(rows.start, rows.stop + WINDOW - 1)
+        pixels_f = fused.pixels[block]
+        mean_f, variance_f = _moments(pixels_f)
+        for other in others:
+            pixels = other.pixels[block]
+            mean, variance = _moments(pixels)
+            products = mean * mean_f
+            covariance = (_box_mean(pixels * pixels_f) - products) * SAMPLE
+            numerator = (2 * products + C1) * (2 * covariance + C2)
+            denominator = (mean**2 + mean_f**2 + C1) * (variance + variance_f + C2)
+            total += float((numerator / denominator).sum())
+    return total / (height * width)
 
 
-def box_mean(pixels: FloatArray) -> FloatArray:
+def _moments(pixels: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean and sample variance over each 7x7 window that fits."""
+    mean = _box_mean(pixels)
+    return mean, (_box_mean(np.square(pixels)) - np.square(mean)) * SAMPLE
+
+
+def _box_mean(pixels: FloatArray) -> FloatArray:
     """Mean over each 7x7 window that fits, shape (H - 6, W - 6)."""
     margin = WINDOW // 2
     height, width = pixels.shape
     means = np.asarray(cv2.boxFilter(pixels, cv2.CV_64F, (WINDOW, WINDOW)), np.float64)
     return means[margin : height - margin, margin : width - margin]
-
-
-def _moments(plane: Plane) -> tuple[FloatArray, FloatArray]:
-    """Mean and sample variance over each 7x7 window that fits."""
-    mean = box_mean(plane.pixels)
-    return mean, (box_mean(np.square(plane.pixels)) - np.square(mean)) * SAMPLE

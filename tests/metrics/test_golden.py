@@ -36,7 +36,7 @@ def test_together_as_one_by_one(case):
     for name, value in together.items():
         metric = METRICS[name]
         alone = metric.function(*images[:1] if metric.needs is Needs.NOTHING else images)
-        assert value == alone, name
+        np.testing.assert_equal(value, alone, name)
 
 
 def test_verified_are_those_with_golden_values():
