@@ -57,12 +57,12 @@ class PairSet:
         Raises:
             InputError: A file cannot be read, or the two differ in size.
         """
-        return self._levels(pair).astype(np.float32) / np.float32(65535)
+        return _unit(self._levels(pair))
 
     def load_crop(self, pair: Pair, top: int, left: int, side: int) -> Plane:
         """Return `load(pair)[:, top : top + side, left : left + side]`, converting no more."""
         levels = self._levels(pair)[:, top : top + side, left : left + side]
-        return levels.astype(np.float32) / np.float32(65535)
+        return _unit(levels)
 
     def size(self, pair: Pair) -> tuple[int, int]:
         """Return height and width of a pair."""
@@ -85,6 +85,11 @@ class PairSet:
             self._cache[pair] = levels
             self._cached_bytes += levels.nbytes
         return levels
+
+
+def _unit(levels: NDArray[np.uint16]) -> Plane:
+    unit: Plane = np.divide(levels, np.float32(65535), dtype=np.float32)
+    return unit
 
 
 def find_pairs(first: Path, second: Path, task: str | Task) -> list[Pair]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lkcfuse.training.filters import sobel
+from lkcfuse.training.flatness import flat_excess
 from lkcfuse.training.similarity import qabf, scd, ssim, vif
 
 
@@ -93,8 +94,6 @@ def fusion_loss(
     Returns:
         The scalar to minimise, and the terms' plain values under the names of `LossWeights`.
     """
-    from lkcfuse.training.flatness import flat_excess
-
     fused = fused.float()
     inside = fused.clamp(0, 255)  # what will be written; the term out_of_range keeps a gradient
     inside = fused + (inside - fused).detach()

@@ -1,0 +1,248 @@
+"""`lkcfuse train`: folder pairs in, checkpoint out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from lkcfuse.cli.options import DeviceOption, ForceOption, JsonOption, QuietOption, ThreadsOption
+from lkcfuse.cli.output import Output
+from lkcfuse.errors import UsageError
+
+if TYPE_CHECKING:
+    from lkcfuse.network import Checkpoint
+    from lkcfuse.training.config import TrainingConfig
+    from lkcfuse.training.loop import TrainingResult
+
+# typer reads the annotations at run time, on Python 3.10 too, hence Optional.
+FoldersArgument = Annotated[
+    Optional[list[Path]],  # noqa: UP045
+    typer.Argument(
+        metavar="[FIRST SECOND]",
+        help="Folder of infrared or MRI images, and folder of visible, CT, PET or SPECT images of "
+        "the same names.",
+    ),
+]
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="The checkpoint: FILE.safetensors.")
+]
+DataOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Instead of two folders: DIR with ir/ and vis/ (or mri/ and ct/, pet/, spect/) in it, "
+        "or in train/ and val/, or in TASK/train/ and TASK/val/.",
+    ),
+]
+TasksOption = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--task", "-t", metavar="TASK", help="May be repeated with --data. [ir-vis]"),
+]
+RecipeOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--recipe",
+        metavar="NAME|FILE",
+        help="Settings to start from: a recipe of the packaged weights, or a JSON file.",
+    ),
+]
+InitOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--init", metavar="NAME|FILE", help="Weights to start from."),
+]
+WidthOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--width", min=2, metavar="N", help="Width `inner`: 8 compact, 32 the paper's."),
+]
+KernelsOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--kernels", metavar="A,B,C", help="Large kernels a level, as 15,11,5."),
+]
+StepsOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--steps", min=1, metavar="N", help="Steps of the whole run."),
+]
+MinutesOption = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option("--minutes", metavar="M", help="End after M minutes, if steps are left then."),
+]
+RateOption = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option("--learning-rate", metavar="R", help="Peak of the one-cycle schedule."),
+]
+SeedOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--seed", min=0, metavar="N", help="Decides weights, order and augmentation."),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with a run that was stopped or killed.")
+]
+
+
+def train(
+    output: OutputOption,
+    folders: FoldersArgument = None,
+    data: DataOption = None,
+    tasks: TasksOption = None,
+    recipe: RecipeOption = None,
+    init: InitOption = None,
+    width: WidthOption = None,
+    kernels: KernelsOption = None,
+    steps: StepsOption = None,
+    minutes: MinutesOption = None,
+    learning_rate: RateOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    resume: ResumeOption = False,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train a network on your own pairs, or go on training one of the packaged weights.
+
+    Beside the checkpoint stands a log (settings, data, curve, scores). A tenth of the pairs is
+    kept aside to choose the best weights; pairs in val/ only report. Ctrl-C or a crash costs a
+    minute at most: the same command with --resume goes on.
+    """
+    out = Output(as_json, quiet)
+    first, second = _two_folders(folders, data)
+    _check_output(output, resume=resume, force=force)
+
+    from lkcfuse.inference.devices import describe, select_device, thread_count, use_threads
+    from lkcfuse.training.config import TrainingConfig, load_recipe
+    from lkcfuse.training.loop import train as run
+    from lkcfuse.training.setup import gather, start_from
+
+    settings = load_recipe(recipe) if recipe else TrainingConfig()
+    settings = settings.with_changes(
+        tasks=tuple(tasks) if tasks else None,
+        inner=width,
+        kernels=_kernels(kernels),
+        steps=steps,
+        minutes=minutes,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    start: Checkpoint | None = None
+    if init:
+        start, settings = start_from(
+            init, settings, width_given=width is not None, kernels_given=kernels is not None
+        )
+    pairs = gather(settings, first=first, second=second, data=data)
+    chosen = select_device(device)
+    count = thread_count(threads)
+    out.note(
+        f"training {', '.join(settings.tasks)} at width {settings.inner} on "
+        f"{describe(chosen, threads=count)}: {len(pairs.training)} pairs to learn from, "
+        f"{len(pairs.choosing)} to choose by, {len(pairs.reporting)} to report on"
+    )
+    with use_threads(count), _Meter(out, settings) as meter:
+        result = run(
+            settings,
+            pairs,
+            output,
+            init=start,
+            resume=resume,
+            device=chosen,
+            on_progress=meter,
+            notes={"recipe": recipe} if recipe else None,
+        )
+    _report(out, result)
+
+
+def _two_folders(folders: list[Path] | None, data: Path | None) -> tuple[Path | None, Path | None]:
+    if (folders is None or not folders) == (data is None):
+        raise UsageError("give two folders of images, or one folder with --data")
+    if not folders:
+        return None, None
+    if len(folders) != 2:
+        raise UsageError(f"{len(folders)} folder given: the first and the second source's are two")
+    return folders[0], folders[1]
+
+
+def _kernels(text: str | None) -> tuple[int, int, int] | None:
+    if text is None:
+        return None
+    try:
+        one, two, three = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--kernels {text}: give three odd sizes, as 15,11,5") from None
+    return one, two, three
+
+
+def _check_output(output: Path, *, resume: bool, force: bool) -> None:
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output}: the checkpoint's name must end in .safetensors")
+    if not output.parent.is_dir():
+        raise UsageError(f"{output}: the folder {output.parent} does not exist: create it first")
+
+    from lkcfuse.training.log import is_finished
+    from lkcfuse.training.state import state_path
+
+    if resume and is_finished(output) and not state_path(output).exists():
+        raise UsageError(f"{output} is finished already: train on from it with --init {output}")
+    if not resume and not force and (output.exists() or state_path(output).exists()):
+        raise UsageError(f"{output} exists: --resume goes on with it, --force starts it again")
+
+
+class _Meter:
+    """Shows how far a run is: a bar on a terminal, a line at every validation anywhere."""
+
+    def __init__(self, out: Output, settings: TrainingConfig) -> None:
+        self._out = out
+        self._context = out.progress(f"training {', '.join(settings.tasks)}")
+
+    def __enter__(self) -> _Meter:
+        self._bar = self._context.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._context.__exit__(*error)  # type: ignore[arg-type]
+
+    def __call__(self, progress: object) -> None:
+        from lkcfuse.training.loop import Progress
+
+        assert isinstance(progress, Progress)
+        self._bar(progress.share, 1.0)
+        if progress.validation is None:
+            return
+        left = "" if progress.seconds_left is None else f", {_duration(progress.seconds_left)} left"
+        for task, scores in progress.validation.items():
+            values = ", ".join(
+                f"{name} {value:.3f} ({value - scores.maximum[name]:+.3f})"
+                for name, value in scores.fused.items()
+            )
+            best = ", best so far" if progress.improved else ""
+            self._out.note(
+                f"step {progress.step} ({progress.share:.0%}{left}): {task} {values} "
+                f"against the maximum{best}"
+            )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _report(out: Output, result: TrainingResult) -> None:
+    tables = {
+        part: {task: table.to_dict() for task, table in scores.items()}
+        for part, scores in (("choosing", result.choosing), ("reporting", result.reporting))
+    }
+    lines = [f"{result.checkpoint}: weights of step {result.step}"]
+    for part, label in (("choosing", "kept aside"), ("reporting", "val")):
+        for task, table in getattr(result, part).items():
+            lines.append(f"{task}, {table.pairs} pairs ({label}): ours / maximum / mean")
+            lines.extend(
+                f"  {name:<5} {value:10.4f} {table.maximum[name]:10.4f} {table.mean[name]:10.4f}"
+                for name, value in table.fused.items()
+            )
+    record = {"checkpoint": str(result.checkpoint), "log": str(result.log), "step": result.step}
+    out.result("\n".join(lines), {**record, **tables})

@@ -1,0 +1,90 @@
+"""From what a user names to what a run needs: folders to pairs, a weight's name to a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lkcfuse.errors import InputError, UsageError
+from lkcfuse.network import Checkpoint, load_checkpoint
+from lkcfuse.tasks import get_task
+from lkcfuse.training.config import TrainingConfig
+from lkcfuse.training.data import Pair, PairSet, find_pairs, find_task_pairs, folder_names, split
+from lkcfuse.training.loop import TrainingData
+from lkcfuse.weights import resolve
+
+
+def gather(
+    config: TrainingConfig,
+    *,
+    first: Path | None = None,
+    second: Path | None = None,
+    data: Path | None = None,
+) -> TrainingData:
+    """Find the pairs of a run and set a tenth of them aside.
+
+    Args:
+        config: Names the tasks.
+        first: Folder of the first sources, together with `second`, for a run of one task.
+        second: Folder of the second sources.
+        data: In their place, a data folder as `find_task_pairs` describes it; its `val` reports.
+
+    Raises:
+        InputError: A folder is missing or holds no pairs, or an image has no partner.
+        UsageError: Two folders were given for several tasks.
+    """
+    if first is not None and second is not None:
+        if len(config.tasks) != 1:
+            raise UsageError("two folders serve one task: use --data DIR for several")
+        learning, choosing = split(find_pairs(first, second, config.tasks[0]))
+        return TrainingData(PairSet(learning), PairSet(choosing), PairSet([]))
+    if data is None:
+        raise UsageError("give two folders of images, or one folder with --data")
+    if not data.is_dir():
+        raise InputError(f"{data}: no such folder")
+    training: list[Pair] = []
+    choosing = []
+    reporting: list[Pair] = []
+    for task in config.tasks:
+        found = find_task_pairs(data, task, "train")
+        if found is None:
+            names = " and ".join(f"{name}/" for name in folder_names(task))
+            name = get_task(task).name
+            raise InputError(
+                f"{data}: no folders {names} for {name} in it, nor in train/ or {name}/train/"
+            )
+        learn, choose = split(found)
+        training += learn
+        choosing += choose
+        reporting += find_task_pairs(data, task, "val") or []
+    return TrainingData(PairSet(training), PairSet(choosing), PairSet(reporting))
+
+
+def start_from(
+    weights: str, config: TrainingConfig, *, width_given: bool, kernels_given: bool
+) -> tuple[Checkpoint, TrainingConfig]:
+    """Load the weights to start from, and give the settings the network they are of.
+
+    Args:
+        weights: A name in the manifest or a path.
+        config: The settings.
+        width_given: Whether the user asked for the settings' width.
+        kernels_given: Whether the user asked for the settings' kernels.
+
+    Raises:
+        UsageError: The weights are of another width or other kernels than asked for.
+        WeightsError: There are no such weights, or they cannot be loaded.
+    """
+    checkpoint = load_checkpoint(resolve(weights, config.tasks[0]).path)
+    network = checkpoint.config
+    if width_given and network.inner != config.inner:
+        raise UsageError(f"{weights} has width {network.inner}, not {config.inner}: leave --width")
+    if kernels_given and network.kernels != config.kernels:
+        sizes = ",".join(map(str, network.kernels))
+        raise UsageError(f"{weights} has kernels {sizes}: leave out --kernels")
+    changed = config.with_changes(
+        inner=network.inner,
+        kernels=network.kernels,
+        stem_norm=network.stem_norm,
+        base=network.base,
+    )
+    return checkpoint, changed
