@@ -22,3 +22,34 @@ def unprivileged_folder():
             if is_root:
                 os.seteuid(0)
             folder.chmod(0o755)
+
+
+@pytest.fixture(scope="session")
+def make_weights(tmp_path_factory):
+    """Save a tiny network of random weights as a checkpoint, and return its path.
+
+    Untrained, a network with `base="max"` adds nothing to the maximum of its inputs, so that the
+    answer is known; with `base="none"` it gives what only the same network gives.
+    """
+    import torch
+
+    from lkcfuse.network import LKCFUNet, NetworkConfig, save_checkpoint
+    from lkcfuse.weights.metadata import Feed
+
+    def make(base="max", *, change=None, **feed):
+        torch.manual_seed(7)
+        network = LKCFUNet(NetworkConfig(inner=2, base=base)).eval()
+        if change is not None:
+            with torch.no_grad():
+                change(network)
+        path = tmp_path_factory.mktemp("weights") / f"{base}.safetensors"
+        save_checkpoint(path, network, metadata=Feed(**feed).to_metadata())
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def maximum_weights(make_weights):
+    """Weights whose fusion is the pixelwise maximum of the two lumas."""
+    return make_weights("max")

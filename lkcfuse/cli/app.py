@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from lkcfuse.cli import failures, output, weights
+from lkcfuse.cli import failures, fuse, output, train, weights
 from lkcfuse.version import __version__
 
 app = typer.Typer(
@@ -148,4 +148,6 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(signum, handler)
 
 
+app.command()(fuse.fuse)
+app.command()(train.train)
 app.add_typer(weights.app, name="weights")

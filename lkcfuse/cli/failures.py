@@ -77,6 +77,8 @@ def _explain_usage(error: Exception) -> str:
     """Say what is wrong with the arguments and where the right ones are listed."""
     message = getattr(error, "format_message", lambda: str(error))()
     command = getattr(getattr(error, "ctx", None), "command_path", "lkcfuse")
+    if type(error).__name__ == "NoArgsIsHelpError":
+        message = "a command is missing"  # its own message is the whole help
     return f"{_one_line(message).rstrip('.')} (see '{command} --help')"
 
 

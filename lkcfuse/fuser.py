@@ -1,0 +1,290 @@
+"""Two images in, one fused image out: the door that everything above enters through."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from lkcfuse.errors import WeightsError
+from lkcfuse.images import (
+    Image,
+    Pair,
+    check_output,
+    image_from_array,
+    image_to_array,
+    read_pair,
+    write_image,
+)
+from lkcfuse.tasks import Task, get_task
+
+if TYPE_CHECKING:
+    # torch is imported when a network is first needed, after everything that can fail quickly.
+    import torch
+
+    from lkcfuse.inference import InferenceOptions
+    from lkcfuse.network import LKCFUNet
+    from lkcfuse.weights import Manifest, ResolvedWeights
+
+_LOG = logging.getLogger(__name__)
+
+Notify = Callable[[str], None]
+"""Called with one line that the user should see."""
+
+Progress = Callable[[float, float], None]
+"""Called with (done, total), in any unit, as work goes on."""
+
+Source = str | os.PathLike[str] | BinaryIO
+
+
+class Fuser:
+    """Fuses pairs of registered images with LKC-FUNet; loads the network once.
+
+    The second image's chroma is kept, where the task keeps chroma at all; a coloured first image
+    is reduced to its luma.
+
+    Args:
+        task: What the pairs show: `ir-vis`, `mri-ct`, `mri-pet` or `mri-spect`.
+        weights: A name in the manifest of weights or the path of a checkpoint; None takes the
+            first entry made for the task.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        threads: Threads on the CPU; None takes as many CPUs as this process may use.
+        manifest: A further manifest of weights, read or by its path.
+        offline: Never fetch weights from the network.
+        options: How to run the network: tiles, memory, precision.
+        notify: Told, a line each, what the user should know; left out, such lines are logged as
+            warnings.
+
+    Raises:
+        UsageError: The task is unknown.
+
+    Example:
+        Weights come with the package, or are fetched when they are first needed::
+
+            fuser = Fuser(task="ir-vis")
+            fused = fuser.fuse(infrared, visible)
+    """
+
+    def __init__(
+        self,
+        task: str | Task = "ir-vis",
+        *,
+        weights: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        manifest: Manifest | str | os.PathLike[str] | None = None,
+        offline: bool = False,
+        options: InferenceOptions | None = None,
+        notify: Notify | None = None,
+    ) -> None:
+        self.task = get_task(task)
+        self._asked_weights = weights
+        self._asked_device = device
+        self._asked_threads = threads
+        self._manifest = manifest
+        self._offline = offline
+        self._options = options
+        self._notify = notify or _LOG.warning
+        self._loaded: tuple[LKCFUNet, ResolvedWeights, torch.device, int] | None = None
+
+    def load(self, *, progress: Progress | None = None) -> Fuser:
+        """Find the device and the weights, and load the network; fusing does it if this did not.
+
+        Args:
+            progress: Called with (done, total) bytes while weights are fetched.
+
+        Returns:
+            This fuser.
+
+        Raises:
+            UsageError: The device's name or the number of threads makes no sense.
+            ResourceError: The device is absent.
+            WeightsError: The weights are unknown, unreachable or damaged.
+        """
+        self._ready(progress)
+        return self
+
+    @property
+    def weights(self) -> ResolvedWeights:
+        """The weights in use: their name, file, hash and value ranges."""
+        return self._ready()[1]
+
+    @property
+    def device(self) -> torch.device:
+        """The device in use."""
+        return self._ready()[2]
+
+    @property
+    def threads(self) -> int:
+        """Threads that the CPU computes with."""
+        return self._ready()[3]
+
+    def describe(self) -> str:
+        """Return what was chosen, for people: the weights and the device."""
+        from lkcfuse.inference import describe
+
+        _, weights, device, threads = self._ready()
+        return f"{weights.name} on {describe(device, threads=threads)}"
+
+    def fuse(
+        self,
+        first: npt.ArrayLike,
+        second: npt.ArrayLike,
+        *,
+        invert_first: bool = False,
+        progress: Progress | None = None,
+    ) -> npt.NDArray[np.generic]:
+        """Fuse two arrays.
+
+        Args:
+            first: The infrared image or MRI slice: (H, W) grey or (H, W, 3) RGB; uint8 or uint16
+                over their whole range, or float in [0, 1].
+            second: The visible image, or the CT, PET or SPECT slice; likewise, of the same size.
+            invert_first: The first image is black-hot: invert it before fusing.
+            progress: Called with (done, total) as the network goes on.
+
+        Returns:
+            (H, W, 3) RGB where the second image is, and the task keeps chroma; else (H, W). Of the
+            sources' type; where they differ, of the one that holds both (numpy's `result_type`).
+
+        Raises:
+            InputError: An array is unfit, or their sizes differ.
+            LkcfuseError: As `load`.
+        """
+        pair = Pair(
+            image_from_array(first, name=f"the {self.task.first} array"),
+            image_from_array(second, name=f"the {self.task.second} array"),
+        )
+        return image_to_array(self.fuse_pair(pair, invert_first=invert_first, progress=progress))
+
+    def fuse_files(
+        self,
+        first: Source,
+        second: Source,
+        output: Source,
+        *,
+        format: str | None = None,  # noqa: A002 - the option's name
+        overwrite: bool = False,
+        invert_first: bool = False,
+        progress: Progress | None = None,
+    ) -> Image:
+        """Fuse two image files into a third.
+
+        Whatever can be found wrong with the files is, before the network is loaded.
+
+        Args:
+            first: The infrared image or MRI slice: a path, or a file open for reading bytes.
+            second: The visible image, or the CT, PET or SPECT slice; likewise.
+            output: Where to write: a path, which gets the file whole or not at all; or a file
+                open for writing bytes.
+            format: Format of the output; None goes by its suffix, and means PNG for an open file.
+            overwrite: Whether an output that exists is replaced.
+            invert_first: The first image is black-hot: invert it before fusing.
+            progress: Called with (done, total) as the network goes on.
+
+        Returns:
+            The fused image; it was written as deep as the deeper source, if the format holds that.
+
+        Raises:
+            InputError: A source is missing, unreadable or unfit, or their sizes differ.
+            UsageError: The output exists, its folder does not, or its format is unknown.
+            ResourceError: The output cannot be written.
+            LkcfuseError: As `load`.
+        """
+        if isinstance(output, (str, os.PathLike)):
+            check_output(output, format=format, overwrite=overwrite)
+        pair = read_pair(first, second)
+        fused = self.fuse_pair(pair, invert_first=invert_first, progress=progress)
+        write_image(fused, output, format=format, overwrite=overwrite)
+        return fused
+
+    def fuse_pair(
+        self, pair: Pair, *, invert_first: bool = False, progress: Progress | None = None
+    ) -> Image:
+        """Fuse two images that have been read.
+
+        Args:
+            pair: The two images.
+            invert_first: The first image is black-hot: invert it before fusing.
+            progress: Called with (done, total) as the network goes on.
+
+        Returns:
+            The fused image: luma from the network, chroma and colour profile from the second
+            image, samples as deep as the deeper source's.
+
+        Raises:
+            LkcfuseError: As `load`.
+        """
+        from lkcfuse.inference import infer, use_threads
+
+        for note in pair.notes(self.task):
+            self._notify(note)
+        network, weights, device, threads = self._ready()
+        lumas = {
+            "first": 1 - pair.first.luma if invert_first else pair.first.luma,
+            "second": pair.second.luma,
+        }
+        black, white = weights.input_range
+        inputs = np.stack([lumas[source] for source in weights.channel_order])
+        inputs *= np.float32(white - black)
+        inputs += np.float32(black)
+        with use_threads(threads):
+            output = infer(network, inputs, device=device, options=self._options, progress=progress)
+        if not np.isfinite(output).all():
+            raise WeightsError(
+                f"weights '{weights.name}' give values that are no numbers for "
+                f"{pair.first.name} and {pair.second.name}: choose others"
+            )
+        black, white = weights.output_range
+        luma = np.clip((output - np.float32(black)) / np.float32(white - black), 0, 1)
+        keeps_chroma = self.task.keeps_chroma
+        return Image(
+            luma=luma,
+            chroma=pair.second.chroma if keeps_chroma else None,
+            dtype=np.result_type(pair.first.dtype, pair.second.dtype),
+            name="the fused image",
+            icc_profile=pair.second.icc_profile if keeps_chroma else None,
+        )
+
+    def _ready(
+        self, progress: Progress | None = None
+    ) -> tuple[LKCFUNet, ResolvedWeights, torch.device, int]:
+        if self._loaded is None:
+            from lkcfuse.inference import select_device, thread_count
+            from lkcfuse.network import load_network
+            from lkcfuse.weights import resolve
+
+            device = select_device(self._asked_device)
+            threads = thread_count(self._asked_threads)
+            weights = resolve(
+                self._asked_weights,
+                self.task,
+                offline=self._offline,
+                manifest=self._manifest,
+                notify=self._notify,
+                progress=progress,
+            )
+            self._loaded = (load_network(weights.path).to(device), weights, device, threads)
+        return self._loaded
+
+
+def fuse(
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    *,
+    task: str | Task = "ir-vis",
+    weights: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    invert_first: bool = False,
+) -> npt.NDArray[np.generic]:
+    """Fuse two arrays once; for many pairs make a `Fuser`, which loads the network once.
+
+    See `Fuser` and `Fuser.fuse` for the arguments, the result and what is raised.
+    """
+    return Fuser(task, weights=weights, device=device).fuse(
+        first, second, invert_first=invert_first
+    )

@@ -1,0 +1,70 @@
+"""Two registered images of one scene: what is fused."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from lkcfuse.errors import InputError
+from lkcfuse.images.image import Image
+from lkcfuse.images.reading import read_image
+from lkcfuse.tasks import Task
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images of the same size.
+
+    Attributes:
+        first: The infrared image or the MRI slice.
+        second: The visible image, or the CT, PET or SPECT slice.
+
+    Raises:
+        InputError: The sizes differ; the message names both images and their sizes.
+    """
+
+    first: Image
+    second: Image
+
+    def __post_init__(self) -> None:
+        if self.first.size != self.second.size:
+            sizes = [
+                f"{image.name} has {image.size[1]}x{image.size[0]} pixels"
+                for image in (self.first, self.second)
+            ]
+            raise InputError(
+                f"{sizes[0]} and {sizes[1]}: a pair must be registered and of one size, "
+                "so align and crop or scale them to each other"
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.first.size
+
+    def notes(self, task: Task) -> tuple[str, ...]:
+        """Return what the user should know about the pair, a line each.
+
+        Args:
+            task: The task it is to be fused for.
+        """
+        notes = self.first.notes + self.second.notes
+        if task.keeps_chroma and self.first.is_coloured() and not self.second.is_coloured():
+            notes += (
+                f"{self.first.name} is coloured and {self.second.name} is not: are they swapped? "
+                f"The {task.first} image comes first, and colour is taken from the second",
+            )
+        return notes
+
+
+def read_pair(
+    first: str | os.PathLike[str] | BinaryIO,
+    second: str | os.PathLike[str] | BinaryIO,
+) -> Pair:
+    """Read both images of a pair; see `read_image` for what is accepted.
+
+    Raises:
+        InputError: An image cannot be read, or their sizes differ.
+    """
+    return Pair(read_image(first), read_image(second))

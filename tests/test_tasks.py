@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from lkcfuse.errors import UsageError
+from lkcfuse.tasks import MRI_PET, TASKS, get_task
+
+
+def test_the_four_tasks_and_where_their_colour_comes_from():
+    assert {name: task.keeps_chroma for name, task in TASKS.items()} == {
+        "ir-vis": True,
+        "mri-ct": False,
+        "mri-pet": True,
+        "mri-spect": True,
+    }
+
+
+def test_a_task_is_found_by_name_or_is_itself():
+    assert get_task("mri-pet") is MRI_PET
+    assert get_task(MRI_PET) is MRI_PET
+
+
+def test_an_unknown_task_lists_the_known():
+    with pytest.raises(UsageError, match=r"'ct-mri'.*ir-vis, mri-ct, mri-pet, mri-spect"):
+        get_task("ct-mri")
