@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from lkcfuse.errors import InputError
+from lkcfuse.images.pairing import list_images, match_stems
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Make empty files at paths below a folder, and return the folder."""
+
+    def make(name, *paths):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        for path in paths:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).touch()
+        return folder
+
+    return make
+
+
+def test_pairs_whatever_the_extensions_with_sub_folders_kept(tree):
+    a = tree("a", "1.png", "day/1.JPG", "day/2.tiff", "night/7.bmp")
+    b = tree("b", "1.webp", "day/1.png", "day/2.png", "dusk/7.bmp")
+    found = match_stems(a, b)
+    assert [(p.stem, p.first, p.second) for p in found.pairs] == [
+        ("1", a / "1.png", b / "1.webp"),
+        ("day/1", a / "day/1.JPG", b / "day/1.png"),
+        ("day/2", a / "day/2.tiff", b / "day/2.png"),
+    ]
+    assert found.only_first == (a / "night/7.bmp",)
+    assert found.only_second == (b / "dusk/7.bmp",)
+
+
+def test_numbers_are_sorted_by_value_and_folders_one_by_one(tree):
+    folder = tree("a", "10.png", "2.png", "1.png", "a/3.png", "a b/1.png", "x10y2.png", "x9y11.png")
+    assert list(list_images(folder)) == ["1", "2", "10", "a/3", "a b/1", "x9y11", "x10y2"]
+
+
+def test_a_stem_is_all_but_the_last_suffix(tree):
+    assert list(list_images(tree("a", "scan.v2.png", "scan.v1.png"))) == ["scan.v1", "scan.v2"]
+
+
+def test_hidden_and_other_files_are_passed_over(tree):
+    folder = tree(
+        "a", "1.png", ".1.png", ".lkcfuse/2.png", "notes.txt", "1.txt", "1.json", "Thumbs.db", "png"
+    )
+    assert list_images(folder) == {"1": folder / "1.png"}
+
+
+@pytest.mark.parametrize("which", ["a", "b"])
+def test_two_files_of_one_stem_are_an_error_that_names_both(tree, which):
+    tree("a", "x/1.png")
+    tree("b", "x/1.png")
+    folder = tree(which, "x/1.jpg")
+    with pytest.raises(InputError) as caught:
+        match_stems(folder.parent / "a", folder.parent / "b")
+    for path in ("x/1.png", "x/1.jpg"):
+        assert str(folder / path) in str(caught.value)
+
+
+def test_composed_and_decomposed_names_are_one(tree):
+    a, b = tree("a", "caf\u00e9.png"), tree("b", "cafe\u0301.png")
+    (pair,) = match_stems(a, b).pairs
+    assert (pair.first, pair.second) == (a / "caf\u00e9.png", b / "cafe\u0301.png")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names are bytes there alone")
+def test_names_that_are_no_text(tmp_path):
+    name = os.fsdecode(b"\xff\xfe.png")
+    (tmp_path / name).touch()
+    (found,) = list_images(tmp_path).values()
+    assert found.name == name
+
+
+def test_links_are_followed_and_loops_end(tree):
+    elsewhere = tree("elsewhere", "1.png", "deep/2.png")
+    folder = tree("a", "3.png")
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "above").symlink_to(folder)
+    (elsewhere / "deep" / "back").symlink_to(elsewhere)
+    assert list(list_images(folder)) == ["3", "linked/1", "linked/deep/2"]
+
+
+def test_folders_that_cannot_be_used(tree):
+    folder = tree("a", "1.png")
+    with pytest.raises(InputError, match="absent does not exist"):
+        list_images(folder / "absent")
+    with pytest.raises(InputError, match=r"1\.png is not a folder"):
+        list_images(folder / "1.png")
+    with pytest.raises(InputError, match=r"empty holds no images.*\.png"):
+        list_images(tree("empty", "readme.md"))
+
+
+@pytest.fixture
+def unprivileged():
+    """Act as a user whom permissions bind."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    yield
+    if is_root:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_a_sub_folder_that_cannot_be_read_is_named(unprivileged):
+    with tempfile.TemporaryDirectory() as name:
+        closed = Path(name) / "closed"
+        closed.mkdir(mode=0)
+        with pytest.raises(InputError, match="closed cannot be read: Permission denied"):
+            list_images(Path(name))
