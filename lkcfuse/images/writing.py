@@ -27,6 +27,8 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "bmp": {"format": "BMP"},
 }
 
+_TIFF_LZW = 5
+
 
 def check_output(
     destination: str | os.PathLike[str],
@@ -123,7 +125,10 @@ def _encode_deep_colour(pixels: npt.NDArray[np.generic], chosen: Format) -> byte
     """Encode 16-bit or float RGB, which Pillow cannot hold, with OpenCV."""
     import cv2
 
-    done, encoded = cv2.imencode(chosen.suffixes[0], np.ascontiguousarray(pixels[..., ::-1]))
+    # Left to itself, OpenCV 4 packs float TIFF into a lossy LogLuv.
+    options = [cv2.IMWRITE_TIFF_COMPRESSION, _TIFF_LZW] if chosen.name == "tiff" else []
+    blue_first = np.ascontiguousarray(pixels[..., ::-1])
+    done, encoded = cv2.imencode(chosen.suffixes[0], blue_first, options)
     if not done:
         raise ValueError("OpenCV refuses it")
     data: bytes = encoded.tobytes()
