@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from lkcfuse.errors import InputError, LkcfuseError
-from lkcfuse.metrics import METRICS
 from lkcfuse.network import Checkpoint, LKCFUNet, load_network, save_checkpoint
 from lkcfuse.training.average import one_cycle, update_average
 from lkcfuse.training.config import TrainingConfig
@@ -24,7 +24,7 @@ from lkcfuse.training.log import RunLog, log_path
 from lkcfuse.training.losses import fusion_loss
 from lkcfuse.training.sampling import sample_batch
 from lkcfuse.training.state import Counters, Learner, load_state, save_state, state_path
-from lkcfuse.training.validation import GOALS, Validation, validate
+from lkcfuse.training.validation import GOALS, REPORTED, Validation, validate
 
 VALUE_RANGE = (-1.0, 1.0)
 SAVE_SECONDS = 60.0
@@ -165,11 +165,17 @@ class _Run:
         if resume and state.exists():
             self.counters = load_state(state, identity=self.identity, learner=learner)
         self.log = RunLog(log_path(self.output), self.counters.log_bytes)
-        if not self.counters.step:
-            self.log.write("run", **self.identity, torch=torch.__version__, device=str(self.device))
-            self._validate()
-        saved = time.monotonic()
-        pause = SAVE_SECONDS
+        with closing(self.log):
+            if not self.counters.step:
+                self.log.write("run", **self.identity, torch=torch.__version__)
+                self._validate()
+            self._train(state, learner)
+            result = self._finish(notes)
+        state.unlink(missing_ok=True)
+        return result
+
+    def _train(self, state: Path, learner: Learner) -> None:
+        saved, pause = time.monotonic(), SAVE_SECONDS
         while self._share() < 1:
             started = time.monotonic()
             self._step()
@@ -184,9 +190,6 @@ class _Run:
                 save_state(state, identity=self.identity, counters=self.counters, learner=learner)
                 # A large network's state takes its time: never more than a twentieth of the run.
                 pause = max(SAVE_SECONDS, 20 * (time.monotonic() - saved))
-        result = self._finish(notes)
-        state.unlink(missing_ok=True)
-        return result
 
     def _share(self) -> float:
         share = self.counters.step / self.config.steps
@@ -298,16 +301,14 @@ class _Run:
         """Report the best checkpoint's scores and write them into it."""
         best = load_network(self.output)
         self.average.load_state_dict(best.state_dict())
-        names = tuple(name for name in METRICS if not name.startswith("GT"))
-        choosing = self._score(self.data.choosing, None, names)
-        reporting = self._score(self.data.reporting, None, names)
+        choosing = self._score(self.data.choosing, None, REPORTED)
+        reporting = self._score(self.data.reporting, None, REPORTED)
         tables = {
             part: {task: table.to_dict() for task, table in scores.items()}
             for part, scores in (("choosing", choosing), ("reporting", reporting))
         }
         step = self.counters.best_step
         self.log.write("finished", step=step, seconds=round(self.counters.seconds, 1), **tables)
-        self.log.close()
         self._save({**notes, "validation": json.dumps(tables)})
         return TrainingResult(self.output, self.log.path, step, choosing, reporting)
 

@@ -16,6 +16,8 @@ from lkcfuse.training.data import Pair, PairSet, Plane
 # What a checkpoint is chosen by: the metric, how much a unit of it counts, and how far above the
 # pixelwise maximum it has to come.
 GOALS = {"VIF": (1.0, 0.0), "Qabf": (2.0, 0.0), "SSIM": (1.0, 0.0), "SCD": (0.5, 0.04)}
+# What a finished run reports: the metrics of the field's tables.
+REPORTED = ("EN", "SD", "SF", "AG", "MI", "SCD", "CC", "MSE", "PSNR", "SSIM", "VIF", "Qabf")
 # A metric short of its goal weighs this much more than one beyond it.
 SHORTFALL = 5.0
 
@@ -111,7 +113,7 @@ def validate(
             tables[name].append(evaluate(result.astype(np.float64), first, second, names))
         after_pair()
     means = {
-        table: {name: float(np.nanmean([row[name] for row in rows])) for name in names}
+        table: {name: float(np.mean([row[name] for row in rows])) for name in names}
         for table, rows in tables.items()
     }
     return Validation(**means, pairs=len(tables["fused"]))

@@ -1,0 +1,111 @@
+"""The loss terms against the published evaluator's values, and against their own gradients."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from lkcfuse.training import similarity
+from lkcfuse.training.flatness import flat_excess
+from lkcfuse.training.losses import LossWeights, fusion_loss, gradient_term, scd_term
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+VALUES: dict[str, dict[str, float]] = json.loads((GOLDEN / "metric_values.json").read_text())
+
+
+def golden_case(name: str) -> tuple[Tensor, Tensor, Tensor]:
+    with np.load(GOLDEN / "metric_cases.npz") as cases:
+        fused, a, b = (torch.from_numpy(cases[f"{name}_{key}"].astype("f4")) for key in "fab")
+    return fused[None, None], a[None, None], b[None, None]
+
+
+@pytest.mark.parametrize("name", sorted(VALUES))
+def test_similarities_are_the_evaluators(name: str) -> None:
+    case = golden_case(name)
+    assert similarity.ssim(*case).item() == pytest.approx(VALUES[name]["SSIM"], abs=1e-4)
+    assert similarity.scd(*case).item() == pytest.approx(VALUES[name]["SCD"], abs=1e-4)
+    assert similarity.vif(*case).item() == pytest.approx(VALUES[name]["VIF"], abs=5e-4)
+    # Angles are wrapped here: values are higher, by a few hundredths.
+    qabf = similarity.qabf(*case, border="zero").item()
+    assert -1e-3 < qabf - VALUES[name]["Qabf"] < 0.045
+
+
+def test_a_copy_of_equal_sources_is_perfect() -> None:
+    image = golden_case("smooth_max")[0]
+    for value in (similarity.ssim(image, image, image), similarity.vif(image, image, image)):
+        assert value.item() == pytest.approx(2, abs=1e-3)
+    assert similarity.qabf(image, image, image).item() > 0.95
+    gaussian = similarity.ssim(image, image, image, window="gaussian")
+    assert gaussian.item() == pytest.approx(2, abs=1e-5)
+
+
+def test_samples_of_a_batch_do_not_mix() -> None:
+    case = golden_case("noise")
+    crops = [plane[..., :64, :64] for plane in case]
+    other = [plane[..., 8:72, 8:72] for plane in case]
+    together = [torch.cat(pair) for pair in zip(crops, other, strict=True)]
+    for function in (similarity.ssim, similarity.vif, similarity.scd, similarity.qabf):
+        apart = torch.cat([function(*crops), function(*other)])
+        torch.testing.assert_close(function(*together), apart, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("field", [name for name in vars(LossWeights()) if name != "scd_margin"])
+def test_every_term_is_lowered_by_following_its_gradient(field: str) -> None:
+    silent = dict.fromkeys(vars(LossWeights()), 0.0)
+    weights = LossWeights(**{**silent, field: 1.0, "scd_margin": 0.3})
+    fused, a, b = (plane[..., :80, :80] for plane in golden_case("smooth_mean"))
+    if field == "flat":  # quiet sources, noisy result
+        a, b = torch.full_like(a, 90.0), torch.full_like(b, 60.0)
+        fused = 90 + torch.randn(a.shape, generator=torch.Generator().manual_seed(0)) * 3
+    if field == "out_of_range":
+        fused = fused * 1.6 - 60
+    fused = fused.clone().requires_grad_()
+    loss, values = fusion_loss(fused, a, b, weights)
+    loss.backward()
+    assert fused.grad is not None
+    assert torch.isfinite(fused.grad).all()
+    assert values == {field: pytest.approx(loss.item(), rel=1e-5)}
+    step = fused.detach() - fused.grad / fused.grad.abs().max()
+    assert fusion_loss(step, a, b, weights)[0].item() < loss.item()
+
+
+def test_flat_black_sources_give_finite_gradients() -> None:
+    black = torch.zeros(1, 1, 64, 64)
+    fused = black.clone().requires_grad_()
+    loss, _ = fusion_loss(fused, black, black, LossWeights(ssim_gaussian=1.0, flat=1.0))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert fused.grad is not None
+    assert torch.isfinite(fused.grad).all()
+
+
+def test_the_maximum_has_no_gradient_loss_where_one_source_is_flat() -> None:
+    image = golden_case("smooth_max")[1]
+    assert gradient_term(image, image, torch.zeros_like(image)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_scd_past_its_goal_hardly_counts() -> None:
+    _, a, b = golden_case("smooth_mean")
+    maximum = torch.maximum(a, b)
+    short = scd_term(maximum, a, b, margin=0.1).item()
+    past = scd_term(maximum, a, b, margin=-0.1).item()
+    assert short == pytest.approx(0.1, abs=1e-5)
+    assert past == pytest.approx(-0.01, abs=1e-5)
+
+
+def test_flat_excess_counts_only_where_both_sources_are_flat() -> None:
+    flat = torch.full((1, 1, 40, 80), 50.0)
+    busy = flat.clone()
+    busy[..., 40:] += 60 * (torch.arange(40) % 2)
+    noisy = flat + 4 * (torch.arange(80) % 2)
+    everywhere = flat_excess(noisy, flat, flat).item()
+    assert everywhere == pytest.approx(2, abs=0.15)
+    assert flat_excess(flat, flat, flat).item() == 0
+    # Noise on the busy half alone is nobody's business there.
+    half = torch.cat([flat[..., :40], noisy[..., 40:]], dim=-1)
+    assert flat_excess(half, busy, busy).item() < 0.05
