@@ -163,7 +163,8 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path}: holds more than tensors and was not loaded, for it could run code"
         ) from error
-    except (RuntimeError, BadZipFile, EOFError, KeyError, ValueError) as error:
+    except (RuntimeError, BadZipFile, EOFError, OSError, KeyError, ValueError) as error:
+        # The file opened: an OSError here is a seek to a place that a cut archive has not.
         raise WeightsError(f"{path}: is a damaged PyTorch archive; fetch it again") from error
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import os
 import random
@@ -248,30 +249,31 @@ class _Transfer:
 @contextmanager
 def _passing_failures() -> Iterator[None]:
     """Turn what the network does to a connection into a failure that may pass."""
-    from urllib3 import exceptions
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
-    except exceptions.NameResolutionError:
-        raise _TryAgainError("the host is not found: is the network up?") from None
-    except exceptions.TimeoutError:
-        raise _TryAgainError("the server does not answer in time") from None
-    except exceptions.IncompleteRead:
-        raise _TryAgainError("the connection broke off") from None
-    except exceptions.HTTPError as error:
-        raise _TryAgainError(f"the connection failed ({_reason(error)})") from None
+    except HTTPError as error:
+        raise _TryAgainError(_reason(error)) from None
 
 
 def _reason(error: BaseException) -> str:
-    """Return the innermost cause's own words: 'Connection refused' rather than the pool's name."""
+    """Say what broke a connection in the words of its innermost cause, not of its wrappers."""
+    from urllib3 import exceptions
+
+    # Refused connections and unknown hosts are time-outs to urllib3, so those come last.
+    if isinstance(error, exceptions.NameResolutionError):
+        return "the host is not found: is the network up?"
     while error.args and isinstance(error.args[-1], BaseException):
         error = error.args[-1]
-    cause = error.__cause__ or error.__context__
+    if isinstance(error, http.client.IncompleteRead):
+        return "the connection broke off"
+    cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
     if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)
+        return f"the connection failed ({cause.strerror})"
+    if isinstance(error, (exceptions.TimeoutError, TimeoutError)):
+        return "the server does not answer in time"
+    return f"the connection failed ({error})"
 
 
 def _status(response: BaseHTTPResponse) -> str:
