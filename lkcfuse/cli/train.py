@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FoldersArgument = Annotated[
     Optional[list[Path]],  # noqa: UP045
     typer.Argument(
-        metavar="[FIRST SECOND]",
+        metavar="FIRST SECOND",
         help="Folder of infrared or MRI images, and folder of visible, CT, PET or SPECT images of "
         "the same names.",
     ),

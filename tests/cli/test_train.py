@@ -1,0 +1,132 @@
+"""`lkcfuse train`, end to end on tiny networks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from lkcfuse.network import load_checkpoint
+from lkcfuse.training.log import is_finished
+
+Run = Callable[..., Any]
+TINY = ("--width", "2", "--kernels", "5,3,3", "--threads", "1", "--steps", "3")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "data"
+    for part, count in (("train", 3), ("val", 1)):
+        for name in ("ir", "vis"):
+            (folder / part / name).mkdir(parents=True)
+            for index in range(count):
+                texture = cv2.GaussianBlur(rng.random((60, 64)), (0, 0), 1.2) * 250
+                cv2.imwrite(str(folder / part / name / f"{index}.png"), texture.astype(np.uint8))
+    return folder
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "small.json"
+    path.write_text(json.dumps({"crops": [[48, 1]], "validate_every": 2}))
+    return path
+
+
+def test_folders_to_checkpoint_to_fused_image(
+    lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "w.safetensors"
+    done = lkcfuse("train", "--data", data, "-o", weights, "--recipe", recipe, "--json", *TINY)
+    assert done.code == 0, done.err
+    record = json.loads(done.text)
+    assert record["checkpoint"] == str(weights)
+    assert record["reporting"]["ir-vis"]["pairs"] == 1
+    assert {"VIF", "Qabf", "SSIM", "SCD", "MI"} <= set(record["choosing"]["ir-vis"]["maximum"])
+    assert "2 pairs to learn from, 1 to choose by, 1 to report on" in done.err
+    assert "step 2 (67%" in done.err
+    assert is_finished(weights)
+    assert load_checkpoint(weights).config.inner == 2
+
+    pair = (data / "val" / "ir" / "0.png", data / "val" / "vis" / "0.png")
+    fused = tmp_path / "fused.png"
+    assert lkcfuse("fuse", *pair, "-o", fused, "--weights", weights, "--threads", "1").code == 0
+    image = cv2.imread(str(fused), cv2.IMREAD_GRAYSCALE)
+    assert image.shape == (60, 64)
+    # Three steps from the maximum, a trained network is still close to it.
+    maximum = np.maximum(*(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in pair))
+    assert np.abs(image.astype(int) - maximum).mean() < 20
+
+
+def test_two_folders_and_init_from_a_file(
+    lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    folders = (data / "train" / "ir", data / "train" / "vis")
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    assert lkcfuse("train", *folders, "-o", first, "--recipe", recipe, "-q", *TINY).code == 0
+    more = ("--steps", "2", "--recipe", recipe, "--threads", "1")
+    done = lkcfuse("train", *folders, "-o", second, "--init", first, *more)
+    assert done.code == 0, done.err
+    assert load_checkpoint(second).config == load_checkpoint(first).config
+    wrong = lkcfuse("train", *folders, "-o", second, "--init", first, "--width", "4", "--force")
+    wrong.assert_fails(2, "width 2")
+
+
+def test_an_output_that_exists_is_kept(
+    lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "w.safetensors"
+    weights.write_bytes(b"precious")
+    lkcfuse("train", "--data", data, "-o", weights).assert_fails(2, "w.safetensors", "--force")
+    assert weights.read_bytes() == b"precious"
+    words = ("train", "--data", data, "-o", weights, "--recipe", recipe, "-q", *TINY)
+    assert lkcfuse(*words, "--force").code == 0
+    before = weights.read_bytes()
+    lkcfuse(*words, "--resume").assert_fails(2, "finished", "--init")
+    assert weights.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["-o", "w.safetensors"], 2, "two folders"),
+        (["train/ir", "-o", "w.safetensors"], 2, "two"),
+        (["train/ir", "train/vis", "--data", ".", "-o", "w.safetensors"], 2, "--data"),
+        (["train/ir", "nowhere", "-o", "w.safetensors"], 3, "nowhere"),
+        (["--data", ".", "-o", "w.pth"], 2, ".safetensors"),
+        (["--data", ".", "-o", "none/w.safetensors"], 2, "does not exist"),
+        (["--data", ".", "-t", "mri-ct", "-o", "w.safetensors"], 3, "mri-ct"),
+        (["--data", ".", "-t", "ir-viz", "-o", "w.safetensors"], 2, "ir-viz"),
+        (["--data", ".", "--recipe", "nice", "-o", "w.safetensors"], 2, "nice"),
+        (["--data", ".", "--kernels", "5,3", "-o", "w.safetensors"], 2, "--kernels"),
+        (["--data", ".", "--kernels", "4,3,3", "-o", "w.safetensors"], 2, "odd"),
+        (["--data", ".", "--minutes", "0", "-o", "w.safetensors"], 2, "minutes"),
+        (["--data", ".", "--init", "none.safetensors", "-o", "w.safetensors"], 4, "none"),
+    ],
+)
+def test_mistakes_are_one_clear_line(
+    lkcfuse: Run,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(data)
+    lkcfuse("train", *words, "--threads", "1").assert_fails(code, message)
+    assert not list(data.glob("w.*"))
+
+
+def test_a_damaged_image_stops_before_anything_is_written(
+    lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    (data / "train" / "vis" / "1.png").write_bytes(b"no image")
+    weights = tmp_path / "w.safetensors"
+    done = lkcfuse("train", "--data", data, "-o", weights, "--recipe", recipe, "-q", *TINY)
+    done.assert_fails(3, "1.png")
+    assert not list(tmp_path.glob("w.*"))
