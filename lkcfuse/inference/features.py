@@ -1,0 +1,203 @@
+"""What a layer reads: stored maps, made ready for a convolution region by region.
+
+Every convolution of the network is preceded by a normalisation and (nearly always) a ReLU. Once
+the statistics are known a normalisation is `scale * x + shift`, so it is applied while a region is
+fetched, and maps that follow from stored ones by pointwise arithmetic are never stored themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d
+
+from lkcfuse.inference.regions import Region
+from lkcfuse.inference.storage import FeatureMap
+from lkcfuse.network.overlap_save import workspace
+
+CACHE_FLOATS = 128 * 1024
+"""Floats that elementwise steps work on at a time, so that they stay in a core's cache."""
+
+
+class Features(Protocol):
+    """Values a layer reads, `(height, width, channels)`."""
+
+    height: int
+    width: int
+    channels: int
+
+    def fill(self, region: Region, out: Tensor) -> None:
+        """Write a region's values into `out`, `(region.height, region.width, channels)`."""
+        ...
+
+
+def row_bands(region: Region, channels: int) -> Iterator[Region]:
+    """Cut a region into bands of rows small enough to stay in cache."""
+    rows = max(1, CACHE_FLOATS * torch.get_num_threads() // (region.width * channels))
+    for top in range(region.top, region.bottom, rows):
+        yield Region(top, min(top + rows, region.bottom), region.left, region.right)
+
+
+@dataclass
+class Stored:
+    """A stored map as it is."""
+
+    source: FeatureMap
+
+    def __post_init__(self) -> None:
+        self.height, self.width = self.source.height, self.source.width
+        self.channels = self.source.channels
+
+    def fill(self, region: Region, out: Tensor) -> None:
+        """See `Features.fill`."""
+        out.copy_(self.source.read(region))
+
+
+@dataclass
+class Normalised:
+    """`relu(scale * x + shift)` of a stored map."""
+
+    source: FeatureMap
+    scale: Tensor
+    shift: Tensor
+
+    def __post_init__(self) -> None:
+        self.height, self.width = self.source.height, self.source.width
+        self.channels = self.source.channels
+
+    def fill(self, region: Region, out: Tensor) -> None:
+        """See `Features.fill`."""
+        for band in row_bands(region, self.channels):
+            target = out[band.top - region.top : band.bottom - region.top]
+            torch.addcmul(self.shift, self.source.read(band), self.scale, out=target)
+            target.relu_()
+
+
+@dataclass
+class Pointwise:
+    """`relu(x @ weight + bias)` of a stored map: a 1x1 convolution, its normalisation folded in.
+
+    Attributes:
+        source: The map.
+        weight: `(source.channels, channels)`.
+        bias: `(channels,)`.
+        relu: Whether the ReLU is applied.
+    """
+
+    source: FeatureMap
+    weight: Tensor
+    bias: Tensor
+    relu: bool = True
+
+    def __post_init__(self) -> None:
+        self.height, self.width = self.source.height, self.source.width
+        self.channels = self.weight.shape[1]
+
+    def fill(self, region: Region, out: Tensor) -> None:
+        """See `Features.fill`."""
+        for band in row_bands(region, self.channels):
+            target = out[band.top - region.top : band.bottom - region.top]
+            values = self.compute(band)
+            if self.relu:
+                torch.clamp_min(values, 0, out=target)
+            else:
+                target.copy_(values)
+
+    def compute(self, band: Region) -> Tensor:
+        """The values before the ReLU, `(height, width, channels)`, valid until the next call."""
+        pixels = self.source.read(band).reshape(-1, self.source.channels)
+        buffer = workspace.take("pointwise", pixels.shape[0], self.channels)
+        torch.addmm(self.bias, pixels, self.weight, out=buffer)
+        return buffer.view(band.height, band.width, self.channels)
+
+
+@dataclass
+class FirstMaps:
+    """The first 3x3 convolution, of the two sources: so cheap that it is computed where needed.
+
+    Attributes:
+        pair: `(2, height, width)`, the sources.
+        weight: `(channels, 2, 3, 3)`, with a following normalisation folded in.
+        bias: `(channels,)`, likewise.
+        relu: Whether a ReLU is applied.
+    """
+
+    pair: Tensor
+    weight: Tensor
+    bias: Tensor
+    relu: bool = False
+
+    def __post_init__(self) -> None:
+        self.height, self.width = self.pair.shape[1:]
+        self.channels = self.weight.shape[0]
+
+    def folded(self, scale: Tensor, shift: Tensor) -> FirstMaps:
+        """The same maps with `relu(scale * x + shift)` applied."""
+        weight = self.weight * scale[:, None, None, None]
+        return FirstMaps(self.pair, weight, self.bias * scale + shift, relu=True)
+
+    def fill(self, region: Region, out: Tensor) -> None:
+        """See `Features.fill`."""
+        for band in row_bands(region, self.channels):
+            values = self.compute(band)
+            target = out[band.top - region.top : band.bottom - region.top]
+            if self.relu:
+                torch.clamp_min(values, 0, out=target)
+            else:
+                target.copy_(values)
+
+    def compute(self, band: Region) -> Tensor:
+        """The values before the ReLU, `(height, width, channels)`."""
+        inner = band.grown(1, self.height, self.width)
+        margins = (
+            inner.left - (band.left - 1),
+            band.right + 1 - inner.right,
+            inner.top - (band.top - 1),
+            band.bottom + 1 - inner.bottom,
+        )
+        pixels = self.pair[:, inner.top : inner.bottom, inner.left : inner.right]
+        padded = nn.functional.pad(pixels, margins)[None]
+        padded = padded.contiguous(memory_format=torch.channels_last)
+        return conv2d(padded, self.weight, self.bias)[0].permute(1, 2, 0)
+
+
+@dataclass
+class Concatenated:
+    """Maps put side by side along the channels."""
+
+    parts: Sequence[Features]
+
+    def __post_init__(self) -> None:
+        self.height, self.width = self.parts[0].height, self.parts[0].width
+        self.channels = sum(part.channels for part in self.parts)
+
+    def fill(self, region: Region, out: Tensor) -> None:
+        """See `Features.fill`."""
+        start = 0
+        for part in self.parts:
+            part.fill(region, out[..., start : start + part.channels])
+            start += part.channels
+
+
+@dataclass
+class Doubled:
+    """A stored map at twice its height and width, each pixel repeated."""
+
+    source: FeatureMap
+
+    def __post_init__(self) -> None:
+        self.height, self.width = 2 * self.source.height, 2 * self.source.width
+        self.channels = self.source.channels
+
+    def fill(self, region: Region, out: Tensor) -> None:
+        """See `Features.fill`."""
+        half = region.scaled(1, 2)
+        values = self.source.read(half)
+        rows = torch.arange(region.top, region.bottom) // 2 - half.top
+        columns = torch.arange(region.left, region.right) // 2 - half.left
+        for index, row in enumerate(rows.tolist()):
+            torch.index_select(values[row], 0, columns, out=out[index])

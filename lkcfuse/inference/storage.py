@@ -1,0 +1,250 @@
+"""Where feature maps live: in memory, or in a scratch file when memory is short.
+
+A scratch file has no name (or goes with its last handle, on Windows), so nothing is left of it
+however the process ends, `kill -9` included, and runs that share a folder cannot meet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from lkcfuse.errors import ResourceError
+from lkcfuse.inference.regions import Region
+from lkcfuse.network.overlap_save import workspace
+
+
+class FeatureMap(Protocol):
+    """A feature map `(height, width, channels)`, channels last, read and written by regions."""
+
+    height: int
+    width: int
+    channels: int
+
+    def read(self, region: Region) -> Tensor:
+        """Return the `(region.height, region.width, channels)` float32 values of a region.
+
+        They are valid until this map is read again, and not to be written to.
+        """
+        ...
+
+    def write(self, region: Region, values: Tensor) -> None:
+        """Store the values of a region."""
+        ...
+
+    def release(self) -> None:
+        """Give the space back; the map is not used any more."""
+        ...
+
+
+class MemoryMap:
+    """A feature map in memory.
+
+    Args:
+        height: In pixels.
+        width: In pixels.
+        channels: Numbers a pixel.
+        pool: Where the memory comes from.
+        room: Channels to make room for, so that a later map can have the same memory.
+    """
+
+    def __init__(
+        self, height: int, width: int, channels: int, pool: MemoryPool, room: int | None = None
+    ) -> None:
+        self.height, self.width, self.channels = height, width, channels
+        self._pool = pool
+        self._buffer = pool.take(height * width * (room or channels))
+        self._values = self._buffer[: height * width * channels].view(height, width, channels)
+
+    def read(self, region: Region) -> Tensor:
+        """Return a view; see `FeatureMap.read`."""
+        return self._values[region.top : region.bottom, region.left : region.right]
+
+    def write(self, region: Region, values: Tensor) -> None:
+        """See `FeatureMap.write`."""
+        self.read(region).copy_(values)
+
+    def release(self) -> None:
+        """Hand the memory to the next map."""
+        self._pool.give(self._buffer)
+
+
+class MemoryPool:
+    """Float32 buffers handed from map to map, so that the system need not zero them anew."""
+
+    def __init__(self) -> None:
+        self._free: list[Tensor] = []
+
+    def take(self, size: int) -> Tensor:
+        """Return a buffer of at least that many floats."""
+        fitting = [buffer for buffer in self._free if size <= buffer.numel() <= 1.2 * size]
+        if fitting:
+            best = min(fitting, key=torch.numel)
+            self._free = [buffer for buffer in self._free if buffer is not best]
+            return best
+        # Free buffers of about this size were of no use, and would come on top of the new one.
+        self._free = [buffer for buffer in self._free if not size / 2 <= buffer.numel() <= 2 * size]
+        return torch.empty(size)
+
+    def give(self, buffer: Tensor) -> None:
+        """Take a buffer back."""
+        self._free.append(buffer)
+
+    def clear(self) -> None:
+        """Return the memory to the system."""
+        self._free.clear()
+
+
+class ScratchMap:
+    """A feature map in a scratch file.
+
+    It is read and written, never mapped into memory: mapped pages would count as the process's
+    own, and a full disk would be a fatal signal where it is an error here.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        file: FileIO,
+        folder: Path,
+        dtype: torch.dtype,
+        name: str,
+    ) -> None:
+        self.height, self.width, self.channels = shape
+        self._file = file
+        self._folder = folder
+        self._dtype = dtype
+        self._name = name
+
+    def read(self, region: Region) -> Tensor:
+        """Read a region from the file; see `FeatureMap.read`."""
+        shape = (region.height, region.width, self.channels)
+        values = workspace.take(f"scratch {self._name}", *shape)
+        raw = values if self._dtype == torch.float32 else torch.empty(shape, dtype=self._dtype)
+        for rows, offset in self._pieces(region):
+            _read_exactly(self._file, _bytes(raw[rows]), offset)
+        if raw is not values:
+            values.copy_(raw)
+        return values
+
+    def write(self, region: Region, values: Tensor) -> None:
+        """Write a region to the file."""
+        raw = values.to(self._dtype).contiguous()
+        try:
+            for rows, offset in self._pieces(region):
+                _write_exactly(self._file, _bytes(raw[rows]), offset)
+        except OSError as error:
+            raise _disk_error(self._folder, raw.nbytes, error) from error
+
+    def release(self) -> None:
+        """Close the file, and with that remove it."""
+        self._file.close()
+
+    def _pieces(self, region: Region) -> list[tuple[slice, int]]:
+        """Runs of rows that lie in one piece in the file, each with its place there."""
+        pixel = self.channels * self._dtype.itemsize
+        line = self.width * pixel
+        start = region.top * line + region.left * pixel
+        if region.width == self.width:
+            return [(slice(0, region.height), start)]
+        return [(slice(row, row + 1), start + row * line) for row in range(region.height)]
+
+
+class Scratch:
+    """A folder that scratch files are made in; a context that closes them all."""
+
+    def __init__(self, folder: Path | None, dtype: torch.dtype = torch.float32) -> None:
+        self.folder = Path(folder or tempfile.gettempdir())
+        self.dtype = dtype
+        self._files = contextlib.ExitStack()
+
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._files.close()
+
+    def check(self, size: int) -> None:
+        """Make sure that the folder exists and has room.
+
+        Raises:
+            ResourceError: It does not exist, or has less than `size` bytes free.
+        """
+        if not self.folder.is_dir():
+            raise ResourceError(
+                f"{self.folder}: the scratch folder does not exist; make it or name another "
+                "with --scratch"
+            )
+        free = shutil.disk_usage(self.folder).free
+        if free < size:
+            raise ResourceError(
+                f"{self.folder}: {size / 1e9:.1f} GB of scratch space are needed and "
+                f"{free / 1e9:.1f} GB are free; name another folder with --scratch"
+            )
+
+    def new_map(self, height: int, width: int, channels: int, name: str) -> ScratchMap:
+        """Make a map in a new file, its space reserved.
+
+        Raises:
+            ResourceError: The disk is full or the folder cannot be written to.
+        """
+        size = height * width * channels * self.dtype.itemsize
+        try:
+            file = tempfile.TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115
+            self._files.enter_context(file)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
+        except OSError as error:
+            raise _disk_error(self.folder, size, error) from error
+        return ScratchMap((height, width, channels), file, self.folder, self.dtype, name)
+
+
+def _disk_error(folder: Path, size: int, error: OSError) -> ResourceError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return ResourceError(
+            f"{folder}: the disk has no room for {size / 1e9:.1f} GB of scratch; name another "
+            "folder with --scratch"
+        )
+    return ResourceError(
+        f"{folder}: scratch cannot be written there ({error.strerror}); name another folder "
+        "with --scratch"
+    )
+
+
+def _bytes(values: Tensor) -> memoryview:
+    """The memory of a contiguous tensor, as bytes."""
+    return memoryview(values.view(torch.uint8).numpy().reshape(-1))
+
+
+def _read_exactly(file: FileIO, target: memoryview, offset: int) -> None:
+    file.seek(offset)
+    done = 0
+    while done < len(target):
+        count = file.readinto(target[done:])
+        if not count:
+            raise ResourceError("a scratch file is shorter than it was made")
+        done += count
+
+
+def _write_exactly(file: FileIO, source: memoryview, offset: int) -> None:
+    file.seek(offset)
+    done = 0
+    while done < len(source):
+        done += file.write(source[done:])
