@@ -18,6 +18,7 @@ from typing import Annotated
 
 import typer
 
+from lkcfuse.cli import eval as evaluation
 from lkcfuse.cli import failures, fuse, output, train, weights
 from lkcfuse.version import __version__
 
@@ -149,5 +150,6 @@ def _signals() -> Iterator[list[int]]:
 
 
 app.command()(fuse.fuse)
+app.command("eval")(evaluation.evaluate)
 app.command()(train.train)
 app.add_typer(weights.app, name="weights")

@@ -80,6 +80,11 @@ class Metric:
         """The paper that defines it."""
         return self._sections()["Source"]
 
+    def best(self, values: Iterable[float | None]) -> float | None:
+        """Return the best of some values; None where all are undefined."""
+        defined = [value for value in values if value is not None]
+        return (max if self.higher_is_better else min)(defined, default=None)
+
     def _sections(self) -> dict[str, str]:
         """The docstring's Google-style sections, each paragraph on one line."""
         sections: dict[str, list[str]] = {"": []}

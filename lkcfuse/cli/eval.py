@@ -1,0 +1,281 @@
+"""`lkcfuse eval`: score fused images against their sources."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from lkcfuse.cli import output
+from lkcfuse.cli.options import ForceOption, JsonOption, QuietOption, TaskOption
+from lkcfuse.cli.output import Output
+from lkcfuse.errors import LkcfuseError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lkcfuse.metrics.cases import FusedPair, Plan
+    from lkcfuse.metrics.registry import Metric
+    from lkcfuse.metrics.table import Table
+
+STREAM = "-"
+BATCH_FOLDER = Path("fused")
+JOURNAL = Path(".lkcfuse", "run.jsonl")
+
+# typer reads the annotations at run time, on Python 3.10 too, hence Optional.
+TableOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--gt-free",
+        metavar="TABLE",
+        help="The table to write: CSV, or JSON by the suffix .json; - for CSV on stdout. "
+        "Left out: the summary is printed alone.",
+    ),
+]
+FusedOption = Annotated[
+    Optional[list[Path]],  # noqa: UP045
+    typer.Option(
+        "--fused",
+        metavar="DIR|FILE",
+        help="A method's fused images, or one of them; once for each method. "
+        "Left out: fused/, where batch writes.",
+    ),
+]
+FirstOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--a",
+        metavar="DIR|FILE",
+        help="The infrared or MRI images. Left out, with --b: the pairs of the batch whose "
+        "journal is in the (first) fused folder.",
+    ),
+]
+SecondOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--b", metavar="DIR|FILE", help="The visible, CT, PET or SPECT images."),
+]
+ReferenceOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--gt", metavar="DIR|FILE", help="Ground truths: adds the columns that begin with GT_."
+    ),
+]
+MetricsOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--metrics", metavar="NAME,...", help="Only these, in this order. Left out: all of them."
+    ),
+]
+BaselinesOption = Annotated[
+    bool,
+    typer.Option(
+        "--baselines", help="Score the pixelwise maximum and mean of the sources as methods too."
+    ),
+]
+ExplainOption = Annotated[
+    bool,
+    typer.Option(
+        "--explain", help="Tell what each metric is: formula, range, direction, source; no images."
+    ),
+]
+WorkersOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        help="Processes to share the pairs. Left out: as many as CPUs this one may use.",
+    ),
+]
+
+
+def evaluate(
+    table_path: TableOption = None,
+    fused: FusedOption = None,
+    first: FirstOption = None,
+    second: SecondOption = None,
+    reference: ReferenceOption = None,
+    metrics: MetricsOption = None,
+    baselines: BaselinesOption = False,
+    explain: ExplainOption = False,
+    task: TaskOption = "ir-vis",
+    workers: WorkersOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Score fused images with the metrics of the field.
+
+    Scores the last batch, or any method's results: files of the folders --fused, --a and --b
+    belong together by their stems. The table has one row for each pair and method, and a mean and
+    a std row for each method.
+    """
+    from lkcfuse.inference.cpus import available_cpus
+    from lkcfuse.metrics import select
+    from lkcfuse.metrics.cases import with_baselines
+    from lkcfuse.metrics.scoring import score
+    from lkcfuse.metrics.table import Table, check_table, write_table
+    from lkcfuse.tasks import get_task
+
+    out = Output(as_json, quiet)
+    names = metrics.split(",") if metrics is not None else None
+    chosen = select(names, reference=explain or reference is not None)
+    if explain:
+        _explain(chosen, out)
+        return
+    kind = get_task(task)
+    to_stdout = table_path is not None and str(table_path) == STREAM
+    if to_stdout and as_json:
+        raise UsageError("the table and --json cannot share standard output: give it a file")
+    if table_path is not None and not to_stdout:
+        check_table(table_path, force=force)
+
+    plan = _plan(fused or [BATCH_FOLDER], first, second, reference)
+    if baselines:
+        plan = with_baselines(plan)
+    for note in plan.notes:
+        out.warn(note)
+    with out.progress("scoring") as report:
+        scores = score(plan, names, workers=workers or available_cpus(), progress=report)
+    for note in scores.notes:
+        out.warn(note)
+    for failure in scores.failures:
+        output.error(f"{failure.name}: {failure.message}")
+    table = Table.of([metric.name for metric in chosen], scores.scores)
+    failed = len({failure.name for failure in scores.failures})
+    if not table.rows:
+        raise LkcfuseError(f"none of {len(plan.cases)} pairs could be scored: no table is written")
+
+    if to_stdout:
+        sys.stdout.buffer.write(table.to_csv())
+        sys.stdout.buffer.flush()
+    else:
+        if table_path is not None:
+            write_table(table, table_path, force=force)
+            out.note(f"wrote {table_path}: {len(table.rows)} rows of {len(chosen)} metrics")
+        title = f"{kind.name}: A {kind.first}, B {kind.second}, {_count(len(plan.cases), 'pair')}"
+        out.result(_summary(table, chosen, title, _is_plain()), _record(table, scores.failures))
+    if failed:
+        raise LkcfuseError(
+            f"{failed} of {_count(len(plan.cases), 'pair')} could not be scored in full"
+        )
+
+
+def _plan(
+    fused: list[Path], first: Path | None, second: Path | None, reference: Path | None
+) -> Plan:
+    from lkcfuse.metrics.cases import plan_batch, plan_paths
+
+    if first is not None and second is not None:
+        return plan_paths(first, second, fused, reference)
+    if first is not None or second is not None:
+        raise UsageError("--a and --b go together: name both sources")
+    return plan_batch(_read_journal(fused[0]), fused, reference)
+
+
+def _read_journal(folder: Path) -> Sequence[FusedPair]:
+    """Return the pairs of the batch that wrote into this folder."""
+    if not (folder / JOURNAL).is_file():
+        raise UsageError(
+            f"{folder} has no batch's journal ({JOURNAL}): name the sources with --a and --b"
+        )
+    pairs: Sequence[FusedPair] = importlib.import_module("lkcfuse.batch.journal").read_pairs(folder)
+    return pairs
+
+
+def _record(table: Table, failures: Sequence[Any]) -> dict[str, object]:
+    record: dict[str, object] = dict(table.to_record())
+    record["failures"] = [{"name": f.name, "message": f.message} for f in failures]
+    return record
+
+
+def _summary(table: Table, metrics: Sequence[Metric], title: str, plain: bool) -> str:
+    """Draw the summary for people: a metric a line, a method a column."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    methods = table.methods
+    means, deviations = table.summary[: len(methods)], table.summary[len(methods) :]
+    grid = Grid(box=box.ASCII if plain else box.SIMPLE_HEAD, title=title, title_justify="left")
+    grid.add_column("metric")
+    grid.add_column("better")
+    for method in methods:
+        grid.add_column(Text(method), justify="right")
+    for index, metric in enumerate(metrics):
+        values = [row.values[index] for row in means]
+        best = metric.best(values) if metric.ranks and len(methods) > 1 else None
+        cells = []
+        for value, row in zip(values, deviations, strict=True):
+            text = "" if value is None else f"{value:.4f}"
+            if row.values[index] is not None:
+                text += f"{' +- ' if plain else ' ± '}{row.values[index]:.4f}"
+            cells.append(Text(text, style="bold" if value is not None and value == best else ""))
+        direction = "higher" if metric.higher_is_better else "lower"
+        grid.add_row(metric.name, direction + ("" if metric.ranks else " *"), *cells)
+    drawn = io.StringIO()
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else 4096
+    Console(file=drawn, width=width, force_terminal=terminal).print(grid)
+    text = "\n".join(line.rstrip() for line in drawn.getvalue().rstrip().splitlines())
+    if not all(metric.ranks for metric in metrics):
+        text += "\n* rises with noise and oversharpening too: never rank methods by these alone"
+    return text
+
+
+def _explain(metrics: Sequence[Metric], out: Output) -> None:
+    """Print what each metric is."""
+    width = min(100, shutil.get_terminal_size().columns)
+
+    def indented(text: str) -> str:
+        return textwrap.fill(
+            text, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+        )
+
+    for metric in metrics:
+        checked = (
+            "Agrees with the evaluator behind the field's published tables."
+            if metric.verified
+            else "Follows its paper; no published answers are at hand, so it is tested on cases "
+            "worked out by hand."
+        )
+        direction = "higher" if metric.higher_is_better else "lower"
+        paragraphs = [
+            f"{metric.name}: {metric.summary}",
+            indented(metric.formula),
+            indented(f"Range: {metric.range}; {direction} is better."),
+            indented(f"Source: {metric.source}"),
+            indented(checked),
+        ]
+        record = {
+            "name": metric.name,
+            "summary": metric.summary,
+            "formula": metric.formula,
+            "range": metric.range,
+            "better": direction,
+            "source": metric.source,
+            "compares_with": metric.needs.value,
+            "agrees_with_published_evaluator": metric.verified,
+            "may_rank_alone": metric.ranks,
+        }
+        out.result("\n".join(paragraphs) + "\n", record)
+
+
+def _is_plain() -> bool:
+    """Whether standard output can hold nothing but ASCII."""
+    try:
+        "±─".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,232 @@
+"""What is to be scored: which fused images belong to which pair of sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from lkcfuse.errors import InputError, UsageError
+from lkcfuse.images.pairing import list_images, match_stems
+
+MAXIMUM = "maximum"
+MEAN = "mean"
+BASELINES = (MAXIMUM, MEAN)
+"""Methods that need no file: the pixelwise maximum and mean of the two sources."""
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pair of sources, and what methods made of it.
+
+    Attributes:
+        name: What tables call it: the relative stem.
+        first: File of the first source.
+        second: File of the second source.
+        fused: Each method's fused image.
+        reference: A ground truth, where there is one.
+    """
+
+    name: str
+    first: Path
+    second: Path
+    fused: Mapping[str, Path] = field(default_factory=dict)
+    reference: Path | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every case of one table.
+
+    Attributes:
+        cases: In the order of the table's rows.
+        methods: In the order of the table's rows.
+        notes: What the user should know: files without a partner, a line each.
+    """
+
+    cases: tuple[Case, ...]
+    methods: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+class FusedPair(NamedTuple):
+    """One pair of a batch, as its journal has it."""
+
+    name: str
+    first: Path
+    second: Path
+    fused: Path
+
+
+def plan_paths(first: Path, second: Path, fused: Sequence[Path], reference: Path | None) -> Plan:
+    """Plan to score either folders or single files; see `plan_folders` and `plan_files`.
+
+    Raises:
+        InputError: A path does not exist, or as `plan_folders`.
+        UsageError: Some are folders and some are files, or two methods are the same.
+    """
+    paths = [first, second, *fused, *([reference] if reference is not None else [])]
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path} does not exist: check the path")
+    folders = [path for path in paths if path.is_dir()]
+    if folders and len(folders) < len(paths):
+        (single, *_) = (path for path in paths if path not in folders)
+        raise UsageError(
+            f"{folders[0]} is a folder and {single} is a file: give folders, or single files"
+        )
+    plan = plan_folders if folders else plan_files
+    return plan(first, second, fused, reference)
+
+
+def plan_files(first: Path, second: Path, fused: Sequence[Path], reference: Path | None) -> Plan:
+    """Plan to score single files; a method is called by its file's stem.
+
+    Args:
+        first: File of the first source; its stem names the case.
+        second: File of the second source.
+        fused: One file for each method.
+        reference: File of the ground truth, if any.
+
+    Raises:
+        UsageError: Two methods are the same file.
+    """
+    methods = dict(zip(_method_names(fused), fused, strict=True))
+    return Plan((Case(first.stem, first, second, methods, reference),), tuple(methods))
+
+
+def plan_folders(first: Path, second: Path, fused: Sequence[Path], reference: Path | None) -> Plan:
+    """Plan to score folders, whose files belong together by their stems.
+
+    Args:
+        first: Folder of the first sources.
+        second: Folder of the second sources.
+        fused: One folder for each method, which is called by the folder's name.
+        reference: Folder of the ground truths, if any.
+
+    Raises:
+        InputError: A folder cannot be used or has two files of one stem (see `list_images`), or
+            nothing belongs together.
+        UsageError: Two methods are the same folder.
+    """
+    found = match_stems(first, second)
+    notes = [
+        *_listed(f"no partner in {second}", found.only_first),
+        *_listed(f"no partner in {first}", found.only_second),
+    ]
+    if not found.pairs:
+        raise InputError(
+            f"{first} and {second} have no file names in common: a pair is two files of one stem"
+        )
+    sources = [Case(pair.stem, pair.first, pair.second) for pair in found.pairs]
+    methods = {
+        name: list_images(folder) for name, folder in zip(_method_names(fused), fused, strict=True)
+    }
+    return _plan(sources, methods, fused, reference, notes)
+
+
+def plan_batch(pairs: Sequence[FusedPair], fused: Sequence[Path], reference: Path | None) -> Plan:
+    """Plan to score a batch by its journal, next to what other methods made of the same pairs.
+
+    Args:
+        pairs: The pairs of the journal.
+        fused: The batch's folder, then a folder for each other method.
+        reference: Folder of the ground truths, if any.
+
+    Raises:
+        InputError: The journal has no pairs, or as `plan_folders`.
+        UsageError: Two methods are the same folder.
+    """
+    if not pairs:
+        raise InputError(f"the journal in {fused[0]} has no finished pairs: run the batch first")
+    own, *others = _method_names(fused)
+    methods = {own: {pair.name: pair.fused for pair in pairs}}
+    methods |= {name: list_images(folder) for name, folder in zip(others, fused[1:], strict=True)}
+    sources = [Case(pair.name, pair.first, pair.second) for pair in pairs]
+    return _plan(sources, methods, fused, reference, [])
+
+
+def with_baselines(plan: Plan) -> Plan:
+    """Add the pixelwise maximum and mean of the sources to a plan's methods.
+
+    Raises:
+        UsageError: A method has one of their names.
+    """
+    for name in BASELINES:
+        if name in plan.methods:
+            raise UsageError(f"a method is called '{name}' like a baseline: rename its folder")
+    return Plan(plan.cases, plan.methods + BASELINES, plan.notes)
+
+
+def _plan(
+    sources: Sequence[Case],
+    methods: Mapping[str, Mapping[str, Path]],
+    folders: Sequence[Path],
+    reference: Path | None,
+    notes: list[str],
+) -> Plan:
+    stems = {source.name for source in sources}
+    for images, folder in zip(methods.values(), folders, strict=True):
+        missing = len(stems - images.keys())
+        if missing == len(stems):
+            raise InputError(
+                f"{folder} holds a fused image for none of the {len(stems)} pairs: "
+                "files belong together by their stems"
+            )
+        if missing:
+            notes.append(
+                f"{folder} holds no fused image for {missing} of {len(stems)} pairs: "
+                "its means are over the others"
+            )
+        strangers = [path for stem, path in images.items() if stem not in stems]
+        notes += _listed("of no pair", strangers)
+    references = list_images(reference) if reference is not None else {}
+    missing = len(stems - references.keys())
+    if reference is not None and missing:
+        if missing == len(stems):
+            raise InputError(f"{reference} holds a ground truth for none of the pairs")
+        notes.append(f"{reference} holds no ground truth for {missing} of {len(stems)} pairs")
+    cases = (
+        Case(
+            source.name,
+            source.first,
+            source.second,
+            {
+                name: images[source.name]
+                for name, images in methods.items()
+                if source.name in images
+            },
+            references.get(source.name),
+        )
+        for source in sources
+    )
+    return Plan(tuple(case for case in cases if case.fused), tuple(methods), tuple(notes))
+
+
+def _method_names(paths: Sequence[Path]) -> list[str]:
+    """Call each method by the last part of its path, and by more of it where two are alike.
+
+    Raises:
+        UsageError: Two paths are the same.
+    """
+    absolute = [path.resolve() for path in paths]
+    if len(set(absolute)) < len(absolute):
+        raise UsageError("two of the fused images or folders are the same: give each one once")
+    parts = [(path.with_suffix("") if path.is_file() else path).parts for path in absolute]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in absolute]  # they differ in the suffix alone
+
+
+def _listed(what: str, paths: Sequence[Path]) -> list[str]:
+    """Say in one line, or none, what is so of some files, naming the first of them."""
+    if not paths:
+        return []
+    shown = ", ".join(str(path) for path in paths[:_SHOWN])
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return [f"{what}: {shown}{more}"]
