@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from lkcfuse.errors import ResourceError, WeightsError
 from lkcfuse.weights.hashing import Progress
 from lkcfuse.weights.source import HubSource
 from lkcfuse.weights.transport import check_address
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 def fetch(source: HubSource, *, offline: bool, progress: Progress | None = None) -> Path:
@@ -27,45 +31,22 @@ def fetch(source: HubSource, *, offline: bool, progress: Progress | None = None)
         WeightsError: There is no such file, it needs a login, or it cannot be reached.
         ResourceError: The Hub's cache cannot be written.
     """
-    from huggingface_hub import constants, errors, hf_hub_download
+    from huggingface_hub import constants, hf_hub_download
 
-    if not offline:
-        check_address(constants.ENDPOINT, source="HF_ENDPOINT")
-    page = f"{constants.ENDPOINT}/{source.repo}"
-    try:
+    cached = _cached(source) if offline or _COMMIT.fullmatch(source.revision) else None
+    if cached is not None:
+        return cached
+    if offline:
+        raise WeightsError(
+            f"{source} is not in the Hub's cache ({constants.HF_HUB_CACHE}) and the network is "
+            f"off: fetch {download_page(source)} elsewhere and give the file's path"
+        )
+    check_address(constants.ENDPOINT, source="HF_ENDPOINT")
+    with _explained(source):
+        _check_names(source)
         with _bars(hf_hub_download, progress) as options:
-            path = hf_hub_download(
-                source.repo,
-                source.file,
-                revision=source.revision,
-                local_files_only=offline,
-                **options,
-            )
-        return Path(path)
-    except errors.GatedRepoError:
-        problem = f"access has to be granted: ask for it at {page}, then 'hf auth login'"
-    except errors.RepositoryNotFoundError:
-        problem = f"{page} does not exist, or needs 'hf auth login'"
-    except errors.RevisionNotFoundError:
-        problem = f"{page} has no revision '{source.revision}'"
-    except errors.LocalEntryNotFoundError as error:
-        if offline:
-            raise WeightsError(
-                f"{source} is not in the Hub's cache ({constants.HF_HUB_CACHE}) and the network "
-                f"is off: fetch {download_page(source)} elsewhere and give the file's path"
-            ) from None
-        problem = f"{page} cannot be reached ({_first_line(error.__cause__ or error)})"
-    except errors.EntryNotFoundError:
-        problem = f"{page} has no file '{source.file}' at revision '{source.revision}'"
-    except Exception as error:
-        # Beyond these, what is raised depends on the HTTP client of the Hub's version.
-        if type(error) in (OSError, PermissionError, FileNotFoundError, NotADirectoryError):
-            raise ResourceError(
-                f"the Hub's cache {constants.HF_HUB_CACHE} cannot be written ({error}): "
-                "make room, or set HF_HOME to another folder"
-            ) from error
-        problem = f"the Hub answers: {_first_line(error)}"
-    raise WeightsError(f"{source}: {problem}") from None
+            path = hf_hub_download(source.repo, source.file, revision=source.revision, **options)
+    return Path(path)
 
 
 def download_page(source: HubSource) -> str:
@@ -73,6 +54,63 @@ def download_page(source: HubSource) -> str:
     from huggingface_hub import hf_hub_url
 
     return hf_hub_url(source.repo, source.file, revision=source.revision)
+
+
+def _cached(source: HubSource) -> Path | None:
+    """Look into the Hub's cache alone; `local_files_only` may still ask the Hub who is calling."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(source.repo, source.file, revision=source.revision)
+    return Path(path) if isinstance(path, str) else None
+
+
+def _check_names(source: HubSource) -> None:
+    """Refuse a server whose headers would make names outside the Hub's cache.
+
+    `huggingface_hub` calls the files in its cache after the server's ETag and commit.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    url = hf_hub_url(source.repo, source.file, revision=source.revision)
+    metadata = get_hf_file_metadata(url)
+    for name in (metadata.etag, metadata.commit_hash):
+        if name is not None and not _SAFE_NAME.fullmatch(name):
+            raise WeightsError(f"{url}: the server's answer carries the name '{name}': refused")
+
+
+@contextmanager
+def _explained(source: HubSource) -> Iterator[None]:
+    """Turn whatever `huggingface_hub` raises into one line and its cure."""
+    from huggingface_hub import constants, errors
+
+    page = f"{constants.ENDPOINT}/{source.repo}"
+    try:
+        yield
+        return
+    except WeightsError:
+        raise
+    except errors.GatedRepoError:
+        problem = f"access has to be granted: ask for it at {page}, then 'hf auth login'"
+    except errors.RepositoryNotFoundError:
+        problem = f"{page} does not exist, or needs 'hf auth login'"
+    except errors.RevisionNotFoundError:
+        problem = f"{page} has no revision '{source.revision}'"
+    except errors.LocalEntryNotFoundError as error:
+        problem = f"{page} cannot be reached ({_first_line(error.__cause__ or error)})"
+    except errors.EntryNotFoundError:
+        problem = f"{page} has no file '{source.file}' at revision '{source.revision}'"
+    except errors.HfHubHTTPError as error:
+        problem = f"the Hub answers: {_first_line(error)}"
+    except Exception as error:
+        # What else is raised depends on the HTTP client of the Hub's version; a full or
+        # forbidden disk has a number in all of them.
+        if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+            raise ResourceError(
+                f"the Hub's cache {constants.HF_HUB_CACHE} cannot be written ({error.strerror}): "
+                "make room, or set HF_HOME to another folder"
+            ) from error
+        problem = f"{page} cannot be reached ({_first_line(error)})"
+    raise WeightsError(f"{source}: {problem}") from None
 
 
 @contextmanager
