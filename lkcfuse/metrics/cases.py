@@ -187,7 +187,7 @@ def _plan(
     missing = len(stems - references.keys())
     if reference is not None and missing:
         if missing == len(stems):
-            raise InputError(f"{reference} holds a ground truth for none of the pairs")
+            raise InputError(f"{reference} holds a ground truth for none of the {len(stems)} pairs")
         notes.append(f"{reference} holds no ground truth for {missing} of {len(stems)} pairs")
     cases = (
         Case(

@@ -83,14 +83,13 @@ class Table:
 
     def to_csv(self) -> bytes:
         """Return the table as CSV in UTF-8: a header, the rows, the summary; undefined is empty."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*_KEYS, *self.metrics])
+        lines = [[*_KEYS, *self.metrics]]
         for row in (*self.rows, *self.summary):
             cells = ("" if value is None else _text(value) for value in row.values)
-            writer.writerow([row.name, row.method, *cells])
+            lines.append([_quoted(row.name), _quoted(row.method), *cells])
+        text = "".join(",".join(line) + "\n" for line in lines)
         # A file name that is no valid text comes out as the bytes it went in.
-        return text.getvalue().encode("utf-8", "surrogateescape")
+        return text.encode("utf-8", "surrogateescape")
 
     def to_record(self) -> dict[str, list[dict[str, Any]]]:
         """Return the table as JSON has it: lists `rows` and `summary`; undefined is null."""
@@ -147,7 +146,7 @@ def is_own_table(data: bytes) -> bool:
             return table.to_json() == data
         table = _from_csv(data)
         return table.to_csv() == data
-    except (ValueError, TypeError, KeyError, IndexError, csv.Error, RecursionError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, csv.Error, RecursionError):
         return False
 
 
@@ -191,6 +190,13 @@ def _checked(header: Sequence[str], rows: Sequence[Row]) -> Table:
     if not rows or not metrics or not set(metrics) <= METRICS.keys():
         raise ValueError("none of our tables")
     return Table(metrics, tuple(rows))
+
+
+def _quoted(name: str) -> str:
+    """Quote a cell where it has to be; csv's writer leaves a carriage return bare."""
+    if any(character in name for character in ',"\r\n') or not name:
+        return '"' + name.replace('"', '""') + '"'
+    return name
 
 
 def _cell(value: float | None) -> float | None:

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from lkcfuse.metrics import METRICS, evaluate
+
+
+def noise(seed=0, shape=(40, 48)):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Two pairs in `ir/` and `vis/`, results in `ours/` and `theirs/`; work from above them."""
+    monkeypatch.chdir(tmp_path)
+    for number, folder in enumerate(("ir", "vis", "ours", "theirs")):
+        for index, stem in enumerate(("1", "day/2")):
+            path = tmp_path / folder / f"{stem}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            PillowImage.fromarray(noise(10 * number + index)).save(path)
+    return tmp_path
+
+
+BOTH = ("--fused", "ours", "--fused", "theirs", "--a", "ir", "--b", "vis")
+OURS = ("--fused", "ours/", "--a", "ir/", "--b", "vis/")
+
+
+def rows_of(data):
+    return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+
+
+def test_writes_a_row_a_pair_and_method_then_the_summary(lkcfuse, folders):
+    done = lkcfuse("eval", "--gt-free", "metrics.csv", *BOTH)
+    assert done.code == 0, done.err
+    assert done.err == "lkcfuse: wrote metrics.csv: 4 rows of 18 metrics\n"
+    rows = rows_of((folders / "metrics.csv").read_bytes())
+    assert [(row["name"], row["method"]) for row in rows] == [
+        (name, method)
+        for names in (("1", "day/2"),)
+        for method in ("ours", "theirs")
+        for name in names
+    ] + [(name, method) for name in ("mean", "std") for method in ("ours", "theirs")]
+    expected = evaluate(noise(21), noise(1), noise(11))
+    assert list(rows[1]) == ["name", "method", *expected]
+    for name, value in expected.items():
+        assert float(rows[1][name] or "nan") == pytest.approx(value, rel=1e-9, nan_ok=True)
+    assert rows[0]["MS-SSIM"] == ""  # undefined for so small an image
+
+
+def test_prints_the_summary(lkcfuse, folders):
+    text = lkcfuse("eval", *BOTH, "--metrics", "VIF,mse,EN", "--task", "mri-ct").text
+    assert "mri-ct: A MRI, B CT, 2 pairs" in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ["metric", "better", "ours", "theirs"] in lines
+    table = {line[0]: line for line in lines if line and line[0] in METRICS}
+    assert list(table) == ["VIF", "MSE", "EN"]
+    values = [evaluate(noise(20 + i), noise(i), noise(10 + i), ["VIF"])["VIF"] for i in range(2)]
+    assert table["VIF"][1:5] == [
+        "higher",
+        f"{np.mean(values):.4f}",
+        "±",
+        f"{np.std(values, ddof=1):.4f}",
+    ]
+    assert table["MSE"][1] == "lower"
+    assert table["EN"][1:3] == ["higher", "*"]
+    assert "never rank methods by these alone" in text
+
+
+def test_baselines_and_ground_truths(lkcfuse, folders):
+    done = lkcfuse("eval", *OURS, "--baselines", "--gt", "ours", "--gt-free", "-")
+    assert done.code == 0, done.err
+    rows = rows_of(done.out)
+    assert [row["method"] for row in rows[6:9]] == ["ours", "maximum", "mean"]
+    assert list(rows[0])[-4:] == ["GT_PSNR", "GT_SSIM", "GT_MS-SSIM", "GT_MAE"]
+    assert rows[0]["GT_MAE"] == "0"
+    assert rows[0]["GT_PSNR"] == ""  # infinite
+    assert float(rows[2]["GT_MAE"]) > 10
+
+
+def test_single_files(lkcfuse, folders):
+    done = lkcfuse(
+        "eval", "--gt-free", "-", "--fused", "ours/1.png", "--a", "ir/1.png", "--b", "vis/1.png"
+    )
+    rows = rows_of(done.out)
+    assert [(row["name"], row["method"]) for row in rows] == [
+        ("1", "1"), ("mean", "1"), ("std", "1")
+    ]  # fmt: skip
+
+
+def test_json_by_the_name_and_on_stdout(lkcfuse, folders):
+    done = lkcfuse("eval", "--gt-free", "m.json", *OURS, "--metrics", "EN", "--json")
+    record = json.loads(done.text)
+    written = json.loads((folders / "m.json").read_text())
+    assert record == {**written, "failures": []}
+    assert [row["name"] for row in written["rows"]] == ["1", "day/2"]
+    assert [row["name"] for row in written["summary"]] == ["mean", "std"]
+
+
+def test_quiet(lkcfuse, folders):
+    done = lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN", "--quiet")
+    assert (done.code, done.out, done.err) == (0, b"", "")
+    assert (folders / "m.csv").exists()
+
+
+def test_an_existing_table_is_replaced_only_if_it_is_evals_own(lkcfuse, folders):
+    table = folders / "m.csv"
+    for metrics in ("EN", "SD,SF"):
+        assert lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", metrics).code == 0
+    assert table.read_text().startswith("name,method,SD,SF\n")
+    table.write_text(table.read_text().replace("mean,", "my note,"))
+    before = table.read_bytes()
+    done = lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN")
+    done.assert_fails(2, "m.csv", "was changed since", "--force")
+    assert table.read_bytes() == before
+    assert lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN", "--force").code == 0
+    assert table.read_text().startswith("name,method,EN\n")
+
+
+def test_a_pair_that_fails_is_named_and_the_rest_goes_on(lkcfuse, folders):
+    PillowImage.fromarray(noise(0, (40, 50))).save(folders / "ours/day/2.png")
+    done = lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN")
+    assert done.code == 1
+    first, _, last = done.err.splitlines()
+    assert first.startswith("lkcfuse: error: day/2: ")
+    assert f"{Path('ours/day/2.png')} is 50x40" in first
+    assert last == "lkcfuse: error: 1 of 2 pairs could not be scored in full"
+    assert [row["name"] for row in rows_of((folders / "m.csv").read_bytes())] == [
+        "1", "mean", "std"
+    ]  # fmt: skip
+
+
+def test_no_table_where_nothing_could_be_scored(lkcfuse, folders):
+    lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN")
+    before = (folders / "m.csv").read_bytes()
+    for name in ("1", "day/2"):
+        (folders / f"ir/{name}.png").write_bytes(b"torn")
+    done = lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN")
+    assert done.code == 1
+    assert "none of 2 pairs could be scored" in done.err.splitlines()[-1]
+    assert (folders / "m.csv").read_bytes() == before
+
+
+def test_files_without_a_partner_are_said(lkcfuse, folders):
+    (folders / "vis/1.png").rename(folders / "vis/7.png")
+    done = lkcfuse("eval", *OURS, "--metrics", "EN")
+    assert done.code == 0
+    assert done.err.splitlines() == [
+        f"lkcfuse: warning: no partner in vis: {Path('ir/1.png')}",
+        f"lkcfuse: warning: no partner in ir: {Path('vis/7.png')}",
+        f"lkcfuse: warning: of no pair: {Path('ours/1.png')}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ((), 2, ["fused", "journal", "--a and --b"]),
+        (("--fused", "ours", "--a", "ir"), 2, ["--a and --b go together"]),
+        (("--fused", "absent", "--a", "ir", "--b", "vis"), 3, ["absent does not exist"]),
+        ((*OURS, "--metrics", "LPIPS"), 2, ["LPIPS", "Qabf"]),
+        ((*OURS, "--metrics", "GT_PSNR"), 2, ["ground truth"]),
+        ((*OURS, "--task", "x-ray"), 2, ["x-ray"]),
+        ((*OURS, "--gt-free", "-", "--json"), 2, ["standard output"]),
+        ((*OURS, "--gt-free", "absent/m.csv"), 2, ["absent", "does not exist"]),
+        ((*OURS, "--workers", "0"), 2, ["--workers"]),
+    ],
+)
+def test_wrong_usage(lkcfuse, folders, words, code, said):
+    lkcfuse("eval", *words).assert_fails(code, *said)
+
+
+def test_explain_tells_what_each_metric_is(lkcfuse, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    records = [
+        json.loads(line) for line in lkcfuse("eval", "--explain", "--json").text.splitlines()
+    ]
+    assert [record["name"] for record in records] == list(METRICS)
+    by_hand = {r["name"] for r in records if not r["agrees_with_published_evaluator"]}
+    assert {"NMI", "FMI", "Nabf", "MS-SSIM", "Qcb", "Qcv"} <= by_hand
+    lower = {record["name"] for record in records if record["better"] == "lower"}
+    assert lower == {"MSE", "Nabf", "Qcv", "GT_MAE"}
+    text = lkcfuse("eval", "--explain", "--metrics", "Qcb,EN").text
+    assert text.index("Chen-Blum metric (Qcb)") < text.index("Entropy (EN)")
+    assert text.count("worked out by hand") == 1
+    assert all(len(line) <= 100 for line in text.splitlines())
+
+
+def test_as_a_process_with_workers(lkcfuse_process, folders):
+    """What users run: workers start from the console script's process, and torch stays out."""
+    for folder in ("ir", "vis", "ours", "theirs"):
+        for index in range(3, 6):
+            PillowImage.fromarray(noise(index)).save(folders / folder / f"{index}.png")
+    done = lkcfuse_process(
+        "eval", "--gt-free", "-", *BOTH, "--metrics", "EN,VIF", "--workers", "2", cwd=folders
+    )
+    assert done.code == 0, done.err
+    assert len(rows_of(done.out)) == 14
+
+
+def test_plain_output_where_the_terminal_knows_no_more(lkcfuse_process, folders, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = lkcfuse_process("eval", *OURS, "--metrics", "EN", cwd=folders)
+    assert done.code == 0, done.err
+    assert " +- " in done.text
+    assert done.out.isascii()
