@@ -123,6 +123,14 @@ def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
     return options + words[end:], len(options) < end
 
 
+class _Interrupted(KeyboardInterrupt):
+    """Raised by a signal.
+
+    A class of its own, since Python ends itself by SIGINT, whatever the exit code, when a bare
+    KeyboardInterrupt has passed through `exec` (on which dataclasses are built).
+    """
+
+
 @contextmanager
 def _signals() -> Iterator[list[int]]:
     """Turn SIGINT and SIGTERM into KeyboardInterrupt, so that both clean up alike.
@@ -136,7 +144,7 @@ def _signals() -> Iterator[list[int]]:
 
     def interrupt(signum: int, _frame: FrameType | None) -> None:
         received.append(signum)
-        raise KeyboardInterrupt
+        raise _Interrupted
 
     previous = {}
     try:

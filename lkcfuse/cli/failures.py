@@ -68,6 +68,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     text = str(error)
+    if isinstance(error, ImportError):  # torch's libraries alone take some 400 MB of addresses
+        return "failed to map segment" in text or "Cannot allocate memory" in text
     return isinstance(error, RuntimeError) and (
         "can't allocate memory" in text or "out of memory" in text
     )

@@ -82,6 +82,7 @@ def test_own_errors_keep_their_code_and_take_one_line(lkcfuse, failing, error, c
         MemoryError(),
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
         RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB)"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     ],
 )
 def test_out_of_memory(lkcfuse, failing, error):
@@ -142,6 +143,31 @@ def test_signals_end_it_with_one_line(lkcfuse, monkeypatch, signum, code):
     assert re.fullmatch(r"lkcfuse: (interrupted|terminated)\n", done.err)
     assert ended == [True]
     assert signal.getsignal(signum) is before
+
+
+def test_a_signal_inside_exec_keeps_the_exit_code(tmp_path):
+    """Where a bare KeyboardInterrupt would make Python end itself by SIGINT."""
+    code = """
+import os, signal, sys, typer
+from lkcfuse.cli import app as app_module
+
+extra = typer.Typer(rich_markup_mode=None)
+extra.callback()(lambda: None)
+
+@extra.command()
+def stop():
+    exec("os.kill(os.getpid(), signal.SIGTERM)")
+
+app_module.app = extra
+sys.argv = ["lkcfuse", "stop"]
+app_module.main()
+"""
+    (tmp_path / "stop.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "-m", "stop"], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.stderr == b"lkcfuse: terminated\n"
+    assert done.returncode == 143
 
 
 def test_help_and_version_need_neither_torch_nor_numpy():

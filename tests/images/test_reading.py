@@ -330,7 +330,7 @@ def samples():
     return files
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 @settings(max_examples=300, deadline=None)
 @given(which=st.integers(0, 7), flips=st.lists(st.tuples(st.integers(0), st.integers(1, 255))))
 def test_a_damaged_file_is_an_image_or_an_input_error(samples, which, flips):
