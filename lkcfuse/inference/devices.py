@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import torch
 
+from lkcfuse.cpus import available_cpus
 from lkcfuse.errors import ResourceError, UsageError
-from lkcfuse.inference.cpus import available_cpus
 
 __all__ = ["available_cpus", "describe", "select_device", "thread_count", "use_threads"]
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +212,13 @@ def test_plain_output_where_the_terminal_knows_no_more(lkcfuse_process, folders,
     assert done.code == 0, done.err
     assert " +- " in done.text
     assert done.out.isascii()
+
+
+def test_torch_stays_out(folders):
+    program = (
+        "import sys; from lkcfuse.cli.app import run; code = run(sys.argv[1:]); "
+        "sys.exit(code or 100 * ('torch' in sys.modules))"
+    )
+    words = ["eval", *OURS, "--metrics", "EN"]
+    done = subprocess.run([sys.executable, "-c", program, *words], check=False)
+    assert done.returncode == 0

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lkcfuse.inference.cpus import available_cpus
+from lkcfuse.cpus import available_cpus
 
 MINE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
