@@ -1,0 +1,1 @@
+"""A small renderer for the pictures in `examples`: a night street and a brain-like phantom."""
