@@ -2,6 +2,7 @@
 
 from lkcfuse.weights.entry import Entry
 from lkcfuse.weights.manifest import Manifest, load_manifest
+from lkcfuse.weights.metadata import Feed
 from lkcfuse.weights.resolve import ResolvedWeights, resolve
 
-__all__ = ["Entry", "Manifest", "ResolvedWeights", "load_manifest", "resolve"]
+__all__ = ["Entry", "Feed", "Manifest", "ResolvedWeights", "load_manifest", "resolve"]

@@ -211,7 +211,9 @@ class _Transfer:
             file.seek(offset)
             self._progress(self.done, self._size)
             while self.done < self._size:
-                piece = response.read(min(_PIECE, self._size - self.done))
+                # What has arrived, without waiting for more: on a slow line too, progress moves
+                # and an interruption loses next to nothing.
+                piece = response.read1(min(_PIECE, self._size - self.done))
                 if not piece:
                     raise _TryAgainError(
                         f"the connection ended after {self.done} of {self._size} bytes"
