@@ -254,12 +254,13 @@ def _sign(out: Look, surfaces: Surfaces, sign: Sign, index: int) -> None:
         red = np.where(((radius < 0.94) & ~bar)[:, None], (0.42, 0.015, 0.02), (0.6, 0.6, 0.58))
         out.albedo[own] = red
     else:
-        colours = ((RED, 0.3, 7.0), ((1.0, 0.5, 0.05), 0.0, 0.02), (GREEN, -0.3, 0.02))
+        # Colour, height and brightness of each lens.
+        lenses = [(RED, 0.3, 7.0), ((1.0, 0.5, 0.05), 0.0, 0.02), (GREEN, -0.3, 0.02)]
         if sign.kind == "walk":
-            colours = ((RED, 0.12, 0.02), (GREEN, -0.12, 3.5), (GREEN, -0.12, 0.0))
+            lenses = [(RED, 0.12, 0.02), (GREEN, -0.12, 3.5)]
         size = 0.115 if sign.kind == "signal" else 0.08
         front = surfaces.normal[own][:, 2] < -0.5
-        for tint, lift, power in colours:
+        for tint, lift, power in lenses:
             lens = smoothstep(size, size * 0.85, np.hypot(x, y - lift)) * front
             out.emission[own] += np.array(tint) * (lens * power)[:, None]
 
@@ -274,7 +275,6 @@ def _rest(out: Look, surfaces: Surfaces, seed: int) -> None:
     cloth = surfaces.where(Material.AWNING)
     stripe = np.mod(surfaces.points(cloth)[:, 2] / 0.36, 1) < 0.5
     out.albedo[cloth] = np.where(stripe[:, None], (0.3, 0.04, 0.035), (0.5, 0.46, 0.4))
-    out.emission[surfaces.where(Material.LAMP)] = 0
     heater = surfaces.where(Material.HEATER)
     out.emission[heater] = (1.5, 0.32, 0.05)
     tower = surfaces.where(Material.TOWER)

@@ -96,8 +96,7 @@ def _shop(building: Building, u: Array, v: Array, du: Array, dv: Array) -> Array
         cu, cv = u + du * depth, v + dv * depth
         bumps = value_noise(cu * scale * 3, np.zeros_like(cu), building.seed + int(depth * 10))
         front = (cv < high + 0.55 * smoothstep(0.62, 0.75, bumps)) & (depth < reach)
-        keep = front & (np.abs(fbm(cu * 2, cv * 2, building.seed + 93)) < 1.2)
-        colour = np.where(keep[:, None], tint * dark * (0.8 + 0.5 * bumps[:, None]), colour)
+        colour = np.where(front[:, None], tint * dark * (0.8 + 0.5 * bumps[:, None]), colour)
 
     # Lamps on cords, 1.6 m inside, one a bay.
     cu, cv = u + du * 1.6, v + dv * 1.6
