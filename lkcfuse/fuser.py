@@ -234,13 +234,16 @@ class Fuser:
         inputs += np.float32(black)
         with use_threads(threads):
             output = infer(network, inputs, device=device, options=self._options, progress=progress)
+        del inputs  # of a large image it is no small part of the memory
         if not np.isfinite(output).all():
             raise WeightsError(
                 f"weights '{weights.name}' give values that are no numbers for "
                 f"{pair.first.name} and {pair.second.name}: choose others"
             )
         black, white = weights.output_range
-        luma = np.clip((output - np.float32(black)) / np.float32(white - black), 0, 1)
+        output -= np.float32(black)
+        output /= np.float32(white - black)
+        luma = np.clip(output, 0, 1, out=output)
         keeps_chroma = self.task.keeps_chroma
         return Image(
             luma=luma,

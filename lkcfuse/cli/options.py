@@ -11,6 +11,21 @@ from typing import Annotated, Optional
 
 import typer
 
+from lkcfuse.tasks import TASKS
+
+
+def _complete_task() -> list[str]:
+    return list(TASKS)
+
+
+def _complete_device() -> list[str]:
+    return ["auto", "cpu", "cuda", "mps"]
+
+
+def _complete_format() -> list[str]:
+    return ["png", "jpeg", "tiff", "webp", "bmp"]
+
+
 TaskOption = Annotated[
     str,
     typer.Option(
@@ -18,6 +33,7 @@ TaskOption = Annotated[
         "-t",
         metavar="TASK",
         help="What the pair shows: ir-vis, mri-ct, mri-pet or mri-spect.",
+        autocompletion=_complete_task,
     ),
 ]
 
@@ -53,6 +69,7 @@ DeviceOption = Annotated[
         "-d",
         metavar="DEVICE",
         help="auto, cpu, cuda, cuda:N or mps. auto takes CUDA, then MPS, then the CPU.",
+        autocompletion=_complete_device,
     ),
 ]
 
@@ -72,6 +89,7 @@ FormatOption = Annotated[
         "--format",
         metavar="FORMAT",
         help="Format of the output: png, jpeg, tiff, webp or bmp. Left out: what its suffix says.",
+        autocompletion=_complete_format,
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ _FLOAT_TOLERANCE = 1e-3
 
 # Mean |Cb| + |Cr| below which a colour image is grey to the eye (JPEG leaves such traces).
 _VISIBLE_CHROMA = 0.01
+
+# As many pixels tell whether an image is coloured; a large one is looked at in a grid.
+_COLOUR_SAMPLES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,9 @@ class Image:
         """Whether an eye would see colour: more than the traces that JPEG leaves in grey."""
         if self.chroma is None:
             return False
-        return float(np.abs(self.chroma).sum(axis=-1).mean()) > _VISIBLE_CHROMA
+        step = max(1, math.isqrt(self.luma.size // _COLOUR_SAMPLES))
+        sample = self.chroma[::step, ::step]
+        return float(np.abs(sample).sum(axis=-1).mean()) > _VISIBLE_CHROMA
 
 
 def image_from_array(array: npt.ArrayLike, *, name: str = "array") -> Image:

@@ -181,16 +181,26 @@ def test_help_and_version_need_neither_torch_nor_numpy():
     assert done.returncode == 0, done.stderr
 
 
-def test_completion_knows_the_commands():
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("lkcfuse --ver", ["--version"]),
+        ("lkcfuse fuse --task mri-p", ["mri-pet"]),
+        ("lkcfuse fuse --device m", ["mps"]),
+        ("lkcfuse fuse --format t", ["tiff"]),
+    ],
+)
+def test_completion(typed, offered):
     done = subprocess.run(
         [sys.executable, "-m", "lkcfuse"],
         env={
             **os.environ,
             "_LKCFUSE_COMPLETE": "complete_bash",
-            "COMP_WORDS": "lkcfuse --ver",
-            "COMP_CWORD": "1",
+            "COMP_WORDS": typed,
+            "COMP_CWORD": str(len(typed.split()) - 1),
         },
         capture_output=True,
+        text=True,
         check=False,
     )
-    assert done.stdout.strip() == b"--version"
+    assert done.stdout.split() == offered
