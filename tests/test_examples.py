@@ -24,11 +24,13 @@ BRAIN = {
 STREET = {"street_ir.png": ("L", (640, 480)), "street_vis.png": ("RGB", (640, 480))}
 
 
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, cwd: Path, script: str = "make_examples.py"
+) -> subprocess.CompletedProcess[str]:
     # An empty PYTHONPATH: the script has to find its own modules from any folder.
     environment = {**os.environ, "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
-        [sys.executable, str(EXAMPLES / "make_examples.py"), *arguments],
+        [sys.executable, str(EXAMPLES / script), *arguments],
         cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
@@ -215,3 +217,33 @@ def test_walk_through_names_only_what_is_there() -> None:
     assert len(named) >= 8
     for name in (*links, *named):
         assert (EXAMPLES / name).is_file(), name
+
+
+def test_results_come_from_the_command_with_the_weights_given(tmp_path: Path) -> None:
+    from lkcfuse.network import LKCFUNet, NetworkConfig, save_checkpoint
+
+    # Any network will do: what is tested is that every pair goes through the command.
+    network = LKCFUNet(NetworkConfig(inner=2, kernels=(3, 3, 3), base="max"))
+    ranges = {"input_range": "[-1.0, 1.0]", "output_range": "[-1.0, 1.0]"}
+    save_checkpoint(tmp_path / "tiny.safetensors", network, metadata=ranges)
+    options = ("--out", "made", "--", "--weights", "tiny.safetensors", "--threads", "1", "--quiet")
+    done = run(*options, cwd=tmp_path, script="make_results.py")
+    assert done.returncode == 0, done.stderr
+    forms = {}
+    for path in (tmp_path / "made").iterdir():
+        with Image.open(path) as picture:
+            forms[path.name] = (picture.mode, picture.size)
+    assert forms == {
+        "street.png": ("RGB", (640, 480)),
+        "brain_mri_ct.png": ("L", (256, 256)),
+        "brain_mri_pet.png": ("RGB", (256, 256)),
+        "brain_mri_spect.png": ("RGB", (256, 256)),
+    }
+
+
+def test_results_stop_with_the_exit_code_of_the_command(tmp_path: Path) -> None:
+    options = ("--out", "made", "--", "--weights", "absent.safetensors")
+    done = run(*options, cwd=tmp_path, script="make_results.py")
+    assert done.returncode == 4
+    assert "absent.safetensors" in done.stderr
+    assert list((tmp_path / "made").iterdir()) == []
