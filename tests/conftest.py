@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# As the command line does: the suite stays quick on a machine that does other work besides.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @pytest.fixture
 def unprivileged_folder():

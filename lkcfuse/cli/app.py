@@ -102,6 +102,9 @@ def main() -> None:
     if not sys.warnoptions:
         # The libraries' warnings speak to programmers; ours are printed as such.
         warnings.simplefilter("ignore")
+    # Threads that wait for each other sleep rather than spin: with any other process on the
+    # machine spinning costs up to ten times the time. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # A file name that is no valid text comes out as the bytes it went in.
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     code = run(sys.argv[1:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from weakref import WeakKeyDictionary
@@ -211,7 +211,10 @@ def _run_on_gpu(
     progress: Progress | None,
 ) -> Tensor:
     """Run whole in the device's memory where that fits, else in ever smaller regions."""
-    network = network.to(device, memory_format=torch.channels_last)
+    network = network.to(device)
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     pair = pair.to(device)
     pixels = pair.shape[1] * pair.shape[2]
     with _precision(options.precision, device):
@@ -221,7 +224,8 @@ def _run_on_gpu(
         if not isinstance(options.tile, int) and fits:
             try:
                 batch = pair[None].contiguous(memory_format=torch.channels_last)
-                return network(batch)[0, 0].float().cpu()
+                result: Tensor = network(batch)
+                return result[0, 0].float().cpu()
             except RuntimeError as error:
                 _reraise_unless_out_of_memory(error)
                 kept.failed_pixels = min(kept.failed_pixels, pixels)
@@ -232,12 +236,10 @@ def _run_on_gpu(
                     ) from error
         tile = options.tile if isinstance(options.tile, int) else 1024
         while tile >= SMALLEST_TILE:
-            try:
-                return _tile_on_gpu(network, pair, device, tile, options, kept, progress)
-            except RuntimeError as error:
-                _reraise_unless_out_of_memory(error)
-                _empty_cache(device)
-                tile //= 2
+            tiled = _tile_on_gpu(network, pair, device, tile, options, kept, progress)
+            if tiled is not None:
+                return tiled
+            tile //= 2
     raise ResourceError(f"{device} ran out of memory even with small tiles; use --device cpu")
 
 
@@ -249,12 +251,17 @@ def _tile_on_gpu(
     options: InferenceOptions,
     kept: _Kept,
     progress: Progress | None,
-) -> Tensor:
+) -> Tensor | None:
+    """Run in regions of a size; None where the device's memory does not suffice."""
     height, width = pair.shape[1:]
-    plan = plan_run(network.config, height, width, options)
-    plan = Plan(**{**plan.__dict__, "tile": tile})
-    with torch.device(device), torch.autocast(device.type, enabled=False):
-        return _stream(network, pair, plan, options, kept, progress).cpu()
+    plan = replace(plan_run(network.config, height, width, options), tile=tile)
+    try:
+        with torch.device(device), torch.autocast(device.type, enabled=False):
+            return _stream(network, pair, plan, options, kept, progress).cpu()
+    except RuntimeError as error:
+        _reraise_unless_out_of_memory(error)
+        _empty_cache(device)
+        return None
 
 
 def _fits(config: NetworkConfig, pixels: int, device: torch.device) -> bool:

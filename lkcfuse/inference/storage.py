@@ -230,7 +230,7 @@ def _disk_error(folder: Path, size: int, error: OSError) -> ResourceError:
 
 def _bytes(values: Tensor) -> memoryview:
     """The memory of a contiguous tensor, as bytes."""
-    return memoryview(values.view(torch.uint8).numpy().reshape(-1))
+    return values.view(torch.uint8).numpy().reshape(-1).data
 
 
 def _read_exactly(file: FileIO, target: memoryview, offset: int) -> None:

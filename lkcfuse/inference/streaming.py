@@ -38,6 +38,7 @@ from lkcfuse.network.blocks import (
     LargeKernelBlock,
     MultipathAdaptiveFusion,
     ResidualBlock,
+    bias_of,
 )
 from lkcfuse.network.config import LEVELS
 from lkcfuse.network.lkcfunet import LKCFUNet
@@ -120,12 +121,13 @@ class StreamingRun:
         """
         network = self._network
         self._height, self._width = pair.shape[1:]
-        first = FirstMaps(pair, network.stem.conv.weight, network.stem.conv.bias)
+        first = FirstMaps(pair, network.stem.conv.weight, bias_of(network.stem.conv))
         first_statistics = self._measure(first)
         stem_norm = network.stem.norm
         if isinstance(stem_norm, nn.BatchNorm2d):
             affine = batch_norm(stem_norm)
         else:
+            assert isinstance(stem_norm, nn.GroupNorm)
             affine = first_statistics.group_norm(stem_norm)
         x = self._new(0, "encoder 0")
         self._convolve(first.folded(*affine), network.stem.expand, x)
@@ -254,8 +256,7 @@ class StreamingRun:
         convolution that doubles them is folded with the normalisation that follows it, and on the
         shortcut with the 1x1 convolution there.
         """
-        expand, bias = fusion.expand.weight[:, :, 0, 0], fusion.expand.bias
-        assert bias is not None
+        expand, bias = fusion.expand.weight[:, :, 0, 0], bias_of(fusion.expand)
         statistics = self._fuse(x, skip, fusion, expand.T.contiguous(), bias)
         skip.map.release()
         scale, shift = statistics.group_norm(block.first.norm)
@@ -264,7 +265,7 @@ class StreamingRun:
         self._convolve(first, block.first.conv, inner)
 
         assert isinstance(block.shortcut, nn.Conv2d)
-        shortcut, shortcut_bias = block.shortcut.weight[:, :, 0, 0], block.shortcut.bias
+        shortcut, shortcut_bias = block.shortcut.weight[:, :, 0, 0], bias_of(block.shortcut)
         folded = Pointwise(
             x.map, (shortcut @ expand).T.contiguous(), shortcut @ bias + shortcut_bias
         )
@@ -290,17 +291,17 @@ class StreamingRun:
         scale, shift = batch_norm(fusion.path_norm)
         channel = fusion.channel_path(mean).flatten() * scale + shift
         select = fusion.select.weight[:, :, 0, 0]
-        intercept = select @ channel + fusion.select.bias
+        intercept = select @ channel + bias_of(fusion.select)
         slope = select @ scale
         spatial_scale, spatial_shift = batch_norm(fusion.spatial_norm)
         of_mean, of_max = (fusion.spatial.weight.flatten() * spatial_scale).tolist()
-        spatial_bias = (fusion.spatial.bias * spatial_scale + spatial_shift).item()
+        spatial_bias = (bias_of(fusion.spatial) * spatial_scale + spatial_shift).item()
         slope_difference = (slope[0] - slope[1]).item()
         offset = (intercept[0] - intercept[1]).item() + slope_difference * spatial_bias
 
         mix_scale, mix_shift = batch_norm(fusion.mix_norm)
         mix = (fusion.mix.weight[:, :, 0, 0] * mix_scale[:, None]).T.contiguous()
-        mix_bias = fusion.mix.bias * mix_scale + mix_shift
+        mix_bias = bias_of(fusion.mix) * mix_scale + mix_shift
 
         statistics = ChannelStatistics(2 * channels)
         for band in self._bands(x.map, 2 * channels):
@@ -340,7 +341,7 @@ class StreamingRun:
         self, regions: Iterator[tuple[Region, Tensor]], conv: nn.Conv2d, into: Measured
     ) -> None:
         for region, values in regions:
-            result = values.add_(conv.bias)
+            result = values.add_(bias_of(conv))
             into.statistics.add(result)
             into.map.write(region, result)
             self._advance(conv.weight.numel() * region.height * region.width)
@@ -361,8 +362,7 @@ class StreamingRun:
 
         # On the shortcut, a 1x1 convolution of the first maps is a 3x3 one of the sources.
         assert isinstance(block.shortcut, nn.Conv2d)
-        shortcut, bias = block.shortcut.weight[:, :, 0, 0], block.shortcut.bias
-        assert bias is not None
+        shortcut, bias = block.shortcut.weight[:, :, 0, 0], bias_of(block.shortcut)
         of_x, of_first = shortcut[:, :channels], shortcut[:, channels:]
         direct = FirstMaps(
             first.pair,
@@ -375,12 +375,11 @@ class StreamingRun:
         inner.map.release()
 
         result = torch.empty(x.map.height, x.map.width)
-        assert head.conv.bias is not None
         features_of_head = x.normalised(head.norm)
         for region, values in layers.convolve(
             features_of_head, head.conv, self._spectra, self._tile
         ):
             target = result[region.top : region.bottom, region.left : region.right]
-            torch.add(values[..., 0], head.conv.bias, out=target)
+            torch.add(values[..., 0], bias_of(head.conv), out=target)
         x.map.release()
         return result

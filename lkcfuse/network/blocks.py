@@ -17,6 +17,12 @@ LARGE_KERNEL_EXPANSION = 1.5
 CHANNEL_REDUCTION = 8
 
 
+def bias_of(layer: nn.Conv2d) -> Tensor:
+    """The bias of a convolution that has one."""
+    assert layer.bias is not None
+    return layer.bias
+
+
 class DropPath(nn.Module):
     """Stochastic depth: in training, drops a residual branch for whole samples."""
 

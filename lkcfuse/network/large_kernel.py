@@ -53,7 +53,7 @@ def large_kernel_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -
 
 def fft_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`conv2d(x, weight, bias, padding=K // 2)` by overlap-save, whatever the cost model says."""
-    result: Tensor = _OverlapSaveConv2d.apply(x, weight, bias)
+    result: Tensor = _OverlapSaveConv2d.apply(x, weight, bias)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import TypeVar, cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -13,9 +16,17 @@ from lkcfuse.network.blocks import (
     PreNormConv,
     ResidualBlock,
     Upsample,
+    bias_of,
 )
 from lkcfuse.network.config import LEVELS, SIZE_MULTIPLE, NetworkConfig
 from lkcfuse.network.large_kernel import LargeKernelConv2d
+
+Block = TypeVar("Block", bound=nn.Module)
+
+
+def _typed(blocks: Iterable[Block]) -> Sequence[Block]:
+    """A module list that type checkers know the elements of."""
+    return cast("Sequence[Block]", nn.ModuleList(blocks))
 
 
 class Stem(nn.Module):
@@ -64,16 +75,16 @@ class DecoderLevel(nn.Module):
             2 * channels, channels, kernel, groups=config.groups, dropout=dropout
         )
         # The full-resolution level has one large-kernel block where the others have two.
-        self.large_kernels = nn.Sequential(
-            *(
-                LargeKernelBlock(channels, kernel, drop_path=drop_path)
-                for _ in range(1 if level == 0 else 2)
-            )
+        self.large_kernels = _typed(
+            LargeKernelBlock(channels, kernel, drop_path=drop_path)
+            for _ in range(1 if level == 0 else 2)
         )
 
     def forward(self, decoder: Tensor, skip: Tensor) -> Tensor:
-        result: Tensor = self.large_kernels(self.residual(self.fusion(decoder, skip)))
-        return result
+        x: Tensor = self.residual(self.fusion(decoder, skip))
+        for block in self.large_kernels:
+            x = block(x)
+        return x
 
 
 class LKCFUNet(nn.Module):
@@ -97,17 +108,17 @@ class LKCFUNet(nn.Module):
         self.config = config
         channels = config.channels
         self.stem = Stem(config, dropout)
-        self.encoder = nn.ModuleList(
+        self.encoder = _typed(
             EncoderLevel(config, level, dropout, drop_path) for level in range(LEVELS)
         )
-        self.downsample = nn.ModuleList(Downsample(channels) for _ in range(LEVELS - 1))
-        self.middle = nn.Sequential(
-            *(LargeKernelBlock(channels, config.kernels[-1], drop_path=drop_path) for _ in range(2))
+        self.downsample = _typed(Downsample(channels) for _ in range(LEVELS - 1))
+        self.middle = _typed(
+            LargeKernelBlock(channels, config.kernels[-1], drop_path=drop_path) for _ in range(2)
         )
-        self.decoder = nn.ModuleList(
+        self.decoder = _typed(
             DecoderLevel(config, level, dropout, drop_path) for level in range(LEVELS)
         )
-        self.upsample = nn.ModuleList(Upsample(channels) for _ in range(LEVELS - 1))
+        self.upsample = _typed(Upsample(channels) for _ in range(LEVELS - 1))
         self.refine = ResidualBlock(
             channels + config.inner,
             channels,
@@ -119,7 +130,7 @@ class LKCFUNet(nn.Module):
         if config.base == "max":
             # Training then starts at the maximum itself; a checkpoint overwrites this.
             nn.init.zeros_(self.head.conv.weight)
-            nn.init.zeros_(self.head.conv.bias)
+            nn.init.zeros_(bias_of(self.head.conv))
 
     def forward(self, pair: Tensor) -> Tensor:
         if pair.ndim != 4 or pair.shape[1] != 2 or min(pair.shape[2:]) < 1:
@@ -138,7 +149,8 @@ class LKCFUNet(nn.Module):
                 x = self.downsample[level - 1](x)
             x = self.encoder[level](x)
             skips.append(x)
-        x = self.middle(x)
+        for block in self.middle:
+            x = block(x)
         for level in reversed(range(LEVELS)):
             x = self.decoder[level](x, skips[level])
             if level:

@@ -9,16 +9,16 @@ the result, K being the side of the kernel. Per tile and channel:
 Images are `(H, W, channels)`, channels last. Then each of the five steps is a real matrix product
 on memory as it lies, and nothing is ever permuted or copied in between:
 
-    1. DFT down the columns:     (2 Fy, Ny) @ (Ny, W * inputs)          once a row of tiles
-    2. DFT along the rows:       (2 Nx, Nx) @ (Nx, inputs)              once a tile and row frequency
-    3. product with the kernel:  (tiles, inputs) @ (inputs, outputs)    once a frequency
-    4. inverse along the rows:   (step, Nx) @ (Nx, outputs)             once a tile and row frequency
-    5. inverse down the columns: (step, 2 Fy) @ (2 Fy, W * outputs)     once a row of tiles
+    1. DFT down the columns:     (2 Fy, Ny) @ (Ny, W * inputs)       once a row of tiles
+    2. DFT along the rows:       (2 Nx, Nx) @ (Nx, inputs)           once a tile and frequency down
+    3. product with the kernel:  (tiles, inputs) @ (inputs, outputs) once a frequency
+    4. inverse along the rows:   (step, Nx) @ (Nx, outputs)          once a tile and frequency down
+    5. inverse down the columns: (step, 2 Fy) @ (2 Fy, W * outputs)  once a row of tiles
 
-Fy = Ny // 2 + 1 row frequencies are enough, for the image is real. A transform as a product costs
+Fy = Ny // 2 + 1 frequencies down are enough, for the image is real. A transform as a product costs
 more operations than a fast one, but runs at the speed of a matrix product, takes any tile size (so
-tiles fit the image), and computes only the pixels that are kept. Steps 2 to 4 go through one row
-frequency at a time, so that their operands stay in cache.
+tiles fit the image), and computes only the pixels that are kept. Steps 2 to 4 go through one
+frequency down at a time, so that their operands stay in cache.
 
 A padded row is exactly `columns * step` pixels long: tile and row index then advance by one common
 stride, and one batched product covers all tiles. The last tile of a row reads on into the next
@@ -79,7 +79,7 @@ class TilePlan:
 
     @property
     def frequencies_y(self) -> int:
-        """Row frequencies that a real image needs (Fy)."""
+        """Frequencies down that a real image needs (Fy)."""
         return self.size_y // 2 + 1
 
     @property
@@ -93,7 +93,7 @@ class TilePlan:
         return self.columns * self.step_x
 
     def pad(self, image: Tensor) -> Tensor:
-        """Zero pad `(N, H, W, C)` for `convolve`: K // 2 above and left, the rest below and right."""
+        """Zero pad `(N, H, W, C)` for `convolve`: K // 2 above and left, what is left elsewhere."""
         margin = self.kernel // 2
         padded = image.new_zeros(
             image.shape[0], self.padded_height, self.padded_width, image.shape[3]
@@ -151,9 +151,11 @@ def plan_tiles(
     """Choose the tiles for a convolution, or None where the native one is cheaper.
 
     Args:
-        height, width: Size of the image.
+        height: Of the image.
+        width: Of the image.
         kernel: Side of the kernel, odd.
-        inputs, outputs: Channels.
+        inputs: Channels of the image.
+        outputs: Channels of the result.
         batch: Images that go through together.
         always: Whether to plan even where the native convolution is cheaper.
     """
@@ -338,7 +340,7 @@ def _transform_down(
 def _tile_spectra(
     columns: Tensor, plan: TilePlan, tiles: int, inputs: int, frequency: int, name: str
 ) -> Tensor:
-    """Step 2 for one row frequency: `(tiles, 2, Nx, inputs)`."""
+    """Step 2 for one frequency down: `(tiles, 2, Nx, inputs)`."""
     matrices = _transforms(plan.size_y, plan.size_x, plan.step_y, plan.step_x)
     nx = plan.size_x
     length = tiles * plan.step_x * inputs

@@ -1,0 +1,24 @@
+"""Small networks in which every tensor counts."""
+
+from __future__ import annotations
+
+import torch
+
+from lkcfuse.network import LKCFUNet, NetworkConfig
+
+
+def random_network(seed: int = 0, **config) -> LKCFUNet:
+    """A network in evaluation mode whose normalisations, biases and head are all untrivial."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = LKCFUNet(NetworkConfig(**{"inner": 2, **config}))
+        for name, buffer in network.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.normal_(0, 0.1)
+            elif name.endswith("running_var"):
+                buffer.uniform_(0.5, 1.5)
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                spread = 0.1 if parameter.ndim == 1 or name.startswith("head") else 0.0
+                parameter.add_(spread * torch.randn_like(parameter))
+    return network.eval().requires_grad_(False)
