@@ -1,4 +1,7 @@
-"""Which files of two folders belong together: those of one stem, whatever their extensions."""
+"""Which files of two folders belong together: those of one stem, whatever their extensions.
+
+Where names differ by a fixed part (`ir_7.png`, `vis_7.png`), a pattern says how.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lkcfuse.errors import InputError
+from lkcfuse.errors import InputError, UsageError
 from lkcfuse.images.formats import FORMATS
 
 IMAGE_SUFFIXES = frozenset(suffix for known in FORMATS.values() for suffix in known.suffixes)
 """File suffixes taken for images, in lower case; other files in a folder are passed over."""
+
+
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Matching:
     only_second: tuple[Path, ...]
 
 
-def match_stems(first: Path, second: Path) -> Matching:
+def match_stems(first: Path, second: Path, *, pattern: str | None = None) -> Matching:
     """Pair the images of two folders by their stems; sub-folders are part of a stem.
 
     `ir/day/1.png` and `vis/day/1.jpg` are a pair of the stem `day/1`. See `list_images` for which
@@ -55,19 +61,73 @@ def match_stems(first: Path, second: Path) -> Matching:
     Args:
         first: Folder of the first images.
         second: Folder of the second images.
+        pattern: Where stems differ, how they do: `ir_{}=vis_{}`, the first folder's and the
+            second's, where `{}` is what the two of a pair have in common. A side that contains `/`
+            stands for the whole stem; one that does not, for the file's name, sub-folders being
+            the same. The first image's stem becomes the pair's.
 
     Returns:
         The pairs, and the files without a partner.
 
     Raises:
         InputError: As `list_images`.
+        UsageError: The pattern makes no sense.
     """
+    sides = _sides(pattern) if pattern is not None else (_Side("{}"), _Side("{}"))
     firsts, seconds = list_images(first), list_images(second)
-    return Matching(
-        tuple(Match(stem, path, seconds[stem]) for stem, path in firsts.items() if stem in seconds),
-        tuple(path for stem, path in firsts.items() if stem not in seconds),
-        tuple(path for stem, path in seconds.items() if stem not in firsts),
+    partners = {
+        key: path for stem, path in seconds.items() if (key := sides[1].key(stem)) is not None
+    }
+    pairs = tuple(
+        Match(stem, path, partners[key])
+        for stem, path in firsts.items()
+        if (key := sides[0].key(stem)) in partners
     )
+    # One folder may hold both: what a pattern takes for one side is no stray of the other.
+    paired = {path for pair in pairs for path in (pair.first, pair.second)}
+    alone = {path: None for path in firsts.values() if path not in paired}
+    return Matching(
+        pairs,
+        tuple(alone),
+        tuple(path for path in seconds.values() if path not in paired and path not in alone),
+    )
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side of a pattern."""
+
+    text: str
+
+    def key(self, stem: str) -> str | None:
+        """Return what a stem has in place of `{}`, with its folder; None where it does not fit."""
+        folder, name = "", stem
+        if "/" not in self.text and "/" in stem:
+            folder, _, name = stem.rpartition("/")
+            folder += "/"
+        before, after = self.text.split("{}")
+        if len(name) <= len(before) + len(after):
+            return None
+        if not (name.startswith(before) and name.endswith(after)):
+            return None
+        return folder + name[len(before) : len(name) - len(after)]
+
+
+def _sides(pattern: str) -> tuple[_Side, _Side]:
+    sides = unicodedata.normalize("NFC", pattern).split("=")
+    if len(sides) != 2 or any(side.count("{}") != 1 for side in sides):
+        raise UsageError(
+            f"the pattern '{pattern}' makes no sense: give two names with one {{}} each, "
+            "as in 'ir_{}=vis_{}'"
+        )
+    for side in sides:
+        suffix = Path(side).suffix
+        if suffix.lower() in IMAGE_SUFFIXES:
+            raise UsageError(
+                f"the pattern '{pattern}' is compared with names without their extensions: "
+                f"leave out {suffix}"
+            )
+    return _Side(sides[0]), _Side(sides[1])
 
 
 def list_images(folder: Path) -> dict[str, Path]:
@@ -89,20 +149,29 @@ def list_images(folder: Path) -> dict[str, Path]:
             two of its files have one stem, so that it is not known which is meant.
     """
     images: dict[str, Path] = {}
+    ambiguous: dict[str, Path] = {}
     for path in _walk(folder):
         relative = path.relative_to(folder)
         stem = unicodedata.normalize("NFC", relative.with_suffix("").as_posix())
         if stem in images:
-            raise InputError(
-                f"{images[stem]} and {path} have one stem, '{stem}', so it is not known which is "
-                "meant: move one of them away"
-            )
-        images[stem] = path
+            ambiguous.setdefault(stem, path)
+        else:
+            images[stem] = path
+    if ambiguous:
+        (stem, path), *others = ambiguous.items()
+        more = [f"'{other}'" for other, _ in others[:_SHOWN]]
+        if len(others) > _SHOWN:
+            more.append(f"{len(others) - _SHOWN} more")
+        raise InputError(
+            f"{images[stem]} and {path} have one stem, '{stem}', so it is not known which is "
+            "meant: move one of them away"
+            + (f" (and likewise those of the stems {', '.join(more)})" if more else "")
+        )
     if not images:
         raise InputError(
             f"{folder} holds no images: files that end in {', '.join(sorted(IMAGE_SUFFIXES))} count"
         )
-    return {stem: images[stem] for stem in sorted(images, key=_natural)}
+    return {stem: images[stem] for stem in sorted(images, key=natural_key)}
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -131,8 +200,8 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _natural(stem: str) -> list[tuple[list[tuple[int, str]], str]]:
-    """Sort key that goes folder by folder, and by the value of runs of digits."""
+def natural_key(stem: str) -> list[tuple[list[tuple[int, str]], str]]:
+    """Return a key that sorts stems folder by folder, and by the value of runs of digits."""
     return [(_runs(part), part) for part in stem.split("/")]
 
 

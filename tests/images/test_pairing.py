@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lkcfuse.errors import InputError
+from lkcfuse.errors import InputError, UsageError
 from lkcfuse.images.pairing import list_images, match_stems
 
 
@@ -116,3 +116,44 @@ def test_a_sub_folder_that_cannot_be_read_is_named(unprivileged):
         closed.mkdir(mode=0)
         with pytest.raises(InputError, match="closed cannot be read: Permission denied"):
             list_images(Path(name))
+
+
+def test_every_ambiguous_stem_is_named(tree):
+    folder = tree("a", "1.png", "1.jpg", "x/2.png", "x/2.bmp", "x/2.tif", "3.png")
+    with pytest.raises(InputError, match=r"one stem, '1'.*stems 'x/2'\)$"):
+        list_images(folder)
+
+
+def test_a_pattern_pairs_names_that_differ(tree):
+    a = tree("a", "ir_1.png", "day/ir_1.png", "day/ir_.png", "other.png")
+    b = tree("b", "vis_1.jpg", "day/vis_1.png", "vis_2.png")
+    found = match_stems(a, b, pattern="ir_{}=vis_{}")
+    assert [(p.stem, p.first, p.second) for p in found.pairs] == [
+        ("day/ir_1", a / "day/ir_1.png", b / "day/vis_1.png"),
+        ("ir_1", a / "ir_1.png", b / "vis_1.jpg"),
+    ]
+    assert set(found.only_first) == {a / "day/ir_.png", a / "other.png"}
+    assert found.only_second == (b / "vis_2.png",)
+
+
+def test_a_pattern_with_folders_stands_for_the_whole_stem(tree):
+    a = tree("a", "ir/1.png", "ir/deep/2.png", "vis/1.png", "3.png", "vis/deep/2.png", "vis/9.png")
+    found = match_stems(a, a, pattern="ir/{}=vis/{}")
+    assert [(p.stem, p.second) for p in found.pairs] == [
+        ("ir/1", a / "vis/1.png"),
+        ("ir/deep/2", a / "vis/deep/2.png"),
+    ]
+    assert found.only_first == (a / "3.png", a / "vis/9.png")
+    assert found.only_second == ()
+
+
+def test_the_fixed_parts_of_a_pattern_do_not_overlap(tree):
+    a, b = tree("a", "aba.png", "abxba.png"), tree("b", "x.png", "a.png")
+    assert [p.stem for p in match_stems(a, b, pattern="ab{}ba={}").pairs] == ["abxba"]
+
+
+@pytest.mark.parametrize("pattern", ["", "ir_{}", "ir=vis", "{}={}={}", "{}{}=x{}", "ir_{}.png={}"])
+def test_patterns_that_make_no_sense(tree, pattern):
+    folder = tree("a", "1.png")
+    with pytest.raises(UsageError, match="the pattern"):
+        match_stems(folder, folder, pattern=pattern)
