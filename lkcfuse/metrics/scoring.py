@@ -145,7 +145,7 @@ def _results(
             for index, case in enumerate(cases):
                 yield index, _score_case(case, names, baselines)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), start_worker)
     try:
         futures = {
             pool.submit(_score_case, case, names, baselines): index
@@ -195,9 +195,19 @@ def _score_case(case: Case, names: list[str], baselines: list[str]) -> _Result:
         with failing_alone():
             add(method, _read(path, result))
     for method in baselines:
-        both = np.maximum(a.pixels, b.pixels) if method == MAXIMUM else (a.pixels + b.pixels) / 2
-        add(method, Plane(both, method))
+        add(method, Plane(_baseline(method, a.pixels, b.pixels), method))
     return result
+
+
+def _baseline(method: str, a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return a baseline as a file of the sources' depth would hold it."""
+    if method == MAXIMUM:
+        return np.maximum(a, b)
+    mean: FloatArray = (a + b) / 2
+    if (np.rint(a) == a).all() and (np.rint(b) == b).all():
+        # Halves go up: to the even level they would thin out every other one, and lower EN.
+        mean = np.floor(mean + 0.5)
+    return mean
 
 
 def _read(path: Path, result: _Result) -> Plane:
@@ -206,7 +216,7 @@ def _read(path: Path, result: _Result) -> Plane:
     return Plane(levels_of(image), str(path))
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """Make a worker of a fresh process: one thread, and no life of its own."""
     cv2.setNumThreads(1)
     # Ctrl-C reaches the whole group; the parent answers it, and ends the workers.
