@@ -66,13 +66,13 @@ def test_the_base_can_be_given():
 def test_a_missing_tensor_is_named():
     tensors = dict(random_network().state_dict())
     del tensors["refine.shortcut.bias"]
-    with pytest.raises(WeightsError, match="'refine.shortcut.bias' is missing"):
+    with pytest.raises(WeightsError, match=r"'refine\.shortcut\.bias' is missing"):
         load_network(tensors)
 
 
 def test_a_tensor_left_over_is_named():
     tensors = {**random_network().state_dict(), "refine.extra": torch.zeros(1)}
-    with pytest.raises(WeightsError, match="'refine.extra' is left over"):
+    with pytest.raises(WeightsError, match=r"'refine\.extra' is left over"):
         load_network(tensors)
     with pytest.raises(WeightsError, match=r"'model.strange' is no tensor of LKC-FUNet"):
         load_network({**authors_state_dict(random_network()), "model.strange": torch.zeros(1)})
@@ -88,7 +88,7 @@ def test_a_wrong_shape_is_named_with_both_shapes():
 def test_values_that_are_no_numbers_are_refused(value):
     tensors = {key: tensor.clone() for key, tensor in random_network().state_dict().items()}
     tensors["middle.1.depthwise.weight"][0, 0, 2, 2] = value
-    with pytest.raises(WeightsError, match="'middle.1.depthwise.weight' has values"):
+    with pytest.raises(WeightsError, match=r"'middle\.1\.depthwise\.weight' has values"):
         load_network(tensors)
 
 

@@ -1,0 +1,70 @@
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from lkcfuse.inference.statistics import ChannelStatistics, batch_norm, concatenated
+
+
+def gather(values, sizes):
+    statistics = ChannelStatistics(values.shape[-1])
+    for part in values.split(sizes):
+        statistics.add(part)
+    return statistics
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 2**31),
+    cuts=st.lists(st.integers(1, 60), min_size=1, max_size=6),
+    channels=st.integers(1, 9),
+    offset=st.sampled_from([0.0, 100.0, -1e4]),
+)
+def test_the_parts_do_not_show_in_the_whole(seed, cuts, channels, offset):
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(sum(cuts), channels, generator=generator) + offset
+    statistics = gather(values, cuts)
+    exact = values.double()
+    assert statistics.count == len(values)
+    torch.testing.assert_close(statistics.mean, exact.mean(0), rtol=1e-6, atol=1e-6)
+    wanted = ((exact - exact.mean(0)) ** 2).sum(0)
+    torch.testing.assert_close(
+        statistics.deviations, wanted, rtol=1e-4, atol=1e-8 * offset**2 * len(values) + 1e-5
+    )
+
+
+def test_nothing_to_add_changes_nothing():
+    statistics = gather(torch.ones(3, 2), [3])
+    statistics.add(torch.empty(0, 4, 2))
+    assert statistics.count == 3
+
+
+def test_group_norm_becomes_scale_and_shift():
+    torch.manual_seed(0)
+    norm = nn.GroupNorm(3, 12)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    image = torch.randn(1, 12, 15, 11) * torch.arange(1, 13)[:, None, None] + 3
+    scale, shift = gather(image[0].permute(1, 2, 0).reshape(-1, 12), [50, 100, 15]).group_norm(norm)
+    found = image * scale[:, None, None] + shift[:, None, None]
+    torch.testing.assert_close(found, norm(image), rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_becomes_scale_and_shift():
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(5)
+    norm(torch.randn(4, 5, 9, 9) * 3 + 1)
+    norm.eval()
+    image = torch.randn(1, 5, 6, 7)
+    scale, shift = batch_norm(norm)
+    found = image * scale[:, None, None] + shift[:, None, None]
+    torch.testing.assert_close(found, norm(image), rtol=1e-5, atol=1e-6)
+
+
+def test_maps_side_by_side():
+    values = torch.randn(40, 7)
+    parts = concatenated(gather(values[:, :3], [40]), gather(values[:, 3:], [15, 25]))
+    whole = gather(values, [40])
+    assert parts.count == whole.count
+    torch.testing.assert_close(parts.mean, whole.mean)
+    torch.testing.assert_close(parts.deviations, whole.deviations, rtol=1e-6, atol=0)
