@@ -18,8 +18,8 @@ from typing import Annotated
 
 import typer
 
+from lkcfuse.cli import batch, failures, fuse, output, train, weights
 from lkcfuse.cli import eval as evaluation
-from lkcfuse.cli import failures, fuse, output, train, weights
 from lkcfuse.version import __version__
 
 app = typer.Typer(
@@ -161,6 +161,7 @@ def _signals() -> Iterator[list[int]]:
 
 
 app.command()(fuse.fuse)
+app.command()(batch.batch)
 app.command("eval")(evaluation.evaluate)
 app.command()(train.train)
 app.add_typer(weights.app, name="weights")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import shutil
 import sys
@@ -117,6 +116,7 @@ def evaluate(
     a std row for each method.
     """
     from lkcfuse.cpus import available_cpus
+    from lkcfuse.batch.journal import read_task
     from lkcfuse.metrics import select
     from lkcfuse.metrics.cases import with_baselines
     from lkcfuse.metrics.scoring import score
@@ -136,7 +136,11 @@ def evaluate(
     if table_path is not None and not to_stdout:
         check_table(table_path, force=force)
 
-    plan = _plan(fused or [BATCH_FOLDER], first, second, reference)
+    methods = fused or [BATCH_FOLDER]
+    plan = _plan(methods, first, second, reference)
+    if first is None:
+        # The batch knows what its pairs show.
+        kind = get_task(read_task(methods[0]) or kind)
     if baselines:
         plan = with_baselines(plan)
     for note in plan.notes:
@@ -181,12 +185,13 @@ def _plan(
 
 def _read_journal(folder: Path) -> Sequence[FusedPair]:
     """Return the pairs of the batch that wrote into this folder."""
+    from lkcfuse.batch.journal import read_pairs
+
     if not (folder / JOURNAL).is_file():
         raise UsageError(
             f"{folder} has no batch's journal ({JOURNAL}): name the sources with --a and --b"
         )
-    pairs: Sequence[FusedPair] = importlib.import_module("lkcfuse.batch.journal").read_pairs(folder)
-    return pairs
+    return read_pairs(folder)
 
 
 def _record(table: Table, failures: Sequence[Any]) -> dict[str, object]:

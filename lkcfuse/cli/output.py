@@ -41,12 +41,18 @@ class Output:
     as_json: bool = False
     quiet: bool = False
 
-    def result(self, text: str, record: Mapping[str, object]) -> None:
-        """Print one result: its text for people, or its record as one line of JSON."""
+    def result(self, text: str, record: Mapping[str, object], *, end: str = "\n") -> None:
+        """Print one result: its text for people, or its record as one line of JSON.
+
+        Args:
+            text: For people.
+            record: For programs.
+            end: What ends the text; JSON always ends in a newline.
+        """
         if self.as_json:
             print(json.dumps(record), flush=True)
         elif not self.quiet:
-            print(text, flush=True)
+            print(text, end=end, flush=True)
 
     def table(self, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
         """Print rows as aligned columns for people, or as one JSON array of objects.
@@ -79,12 +85,15 @@ class Output:
             print(f"lkcfuse: warning: {message}", file=sys.stderr, flush=True)
 
     @contextmanager
-    def progress(self, description: str, *, in_bytes: bool = False) -> Iterator[ReportProgress]:
+    def progress(
+        self, description: str, *, in_bytes: bool = False, unit: str | None = None
+    ) -> Iterator[ReportProgress]:
         """Show progress on a terminal once the work inside takes more than a moment.
 
         Args:
             description: What is being done, in a word or two.
             in_bytes: The unit is bytes: sizes and the rate are shown too.
+            unit: What is counted (`pairs`): the count and the rate are shown too.
 
         Yields:
             A function to call with (done, total); without a call the bar only pulses.
@@ -92,7 +101,7 @@ class Output:
         if self.quiet or not sys.stderr.isatty():
             yield lambda _done, _total: None
             return
-        bar = _DelayedBar(description, in_bytes)
+        bar = _DelayedBar(description, in_bytes, unit)
         try:
             yield bar.report
         finally:
@@ -102,9 +111,10 @@ class Output:
 class _DelayedBar:
     """A rich progress bar that a timer brings up, so that short work shows none."""
 
-    def __init__(self, description: str, in_bytes: bool) -> None:
+    def __init__(self, description: str, in_bytes: bool, unit: str | None) -> None:
         self._description = description
         self._in_bytes = in_bytes
+        self._unit = unit
         self._lock = threading.Lock()
         self._bar: Progress | None = None
         self._position: tuple[float, float | None] = (0.0, None)
@@ -133,15 +143,35 @@ class _DelayedBar:
             BarColumn,
             DownloadColumn,
             Progress,
+            ProgressColumn,
+            Task,
             TextColumn,
             TimeRemainingColumn,
             TransferSpeedColumn,
         )
+        from rich.text import Text
+
+        class Count(ProgressColumn):
+            """How many are done, and how many a second."""
+
+            def __init__(self, unit: str) -> None:
+                self._unit = unit
+                super().__init__()
+
+            def render(self, task: Task) -> Text:
+                speed = task.finished_speed or task.speed
+                rate = "" if speed is None else f", {speed:.3g} {self._unit}/s"
+                total = "?" if task.total is None else f"{task.total:.0f}"
+                return Text(f"{int(task.completed)}/{total} {self._unit}{rate}")
 
         with self._lock:
             if self._closed:
                 return
-            transfer = (DownloadColumn(), TransferSpeedColumn()) if self._in_bytes else ()
+            transfer: tuple[ProgressColumn, ...] = ()
+            if self._in_bytes:
+                transfer = (DownloadColumn(), TransferSpeedColumn())
+            elif self._unit is not None:
+                transfer = (Count(self._unit),)
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -150,8 +180,9 @@ class _DelayedBar:
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
-                # Only results go to stdout, and those may be the bytes of an image.
-                redirect_stdout=False,
+                # On a terminal, results go above the bar. Elsewhere they are let alone, being the
+                # bytes of an image perhaps.
+                redirect_stdout=sys.stdout.isatty(),
             )
             done, total = self._position
             task = self._bar.add_task(self._description, total=total)

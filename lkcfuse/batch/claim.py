@@ -1,0 +1,115 @@
+"""One run at a time in an output folder, or the shards of one batch side by side."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lkcfuse.atomic import TEMPORARY_PREFIX
+from lkcfuse.batch.journal import FOLDER
+from lkcfuse.errors import ResourceError, UsageError
+
+Shard = tuple[int, int]
+
+
+@contextmanager
+def claim(folder: Path, shard: Shard | None = None) -> Iterator[FileLock]:
+    """Make an output folder this run's own, and sweep up what a killed run left there.
+
+    The system lets go of the lock when a process ends, however it ends.
+
+    Args:
+        folder: The output folder; made if only its last part is missing.
+        shard: (K, N) for the K-th of N parts; other parts of the same N may run beside.
+
+    Yields:
+        The lock to hold while a line is written to the journal.
+
+    Raises:
+        UsageError: Another run is at work in the folder; or the folder it is in does not exist.
+        ResourceError: The folder cannot be made or written to.
+    """
+    place = folder / FOLDER
+    _make(folder)
+    with ExitStack() as held:
+        try:
+            place.mkdir(exist_ok=True)
+            journal_lock = FileLock(place / "journal.lock", thread_local=False)
+            # Who comes second finds the first one's lock, whatever the order of what follows.
+            with journal_lock:
+                own = FileLock(place / _lock_name(shard), thread_local=False)
+                _acquire(own, folder)
+                held.callback(own.release)
+                alone = True
+                for path in sorted(place.glob("run*.lock")):
+                    if path.name == _lock_name(shard):
+                        continue
+                    if _is_beside(path.name, shard):
+                        alone = alone and not _is_held(path)
+                    elif _is_held(path):
+                        raise _busy(folder)
+                if alone:
+                    _sweep(folder)
+        except OSError as error:
+            raise ResourceError(
+                f"{folder} cannot be written to: {error.strerror or error}"
+            ) from None
+        yield journal_lock
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        raise UsageError(
+            f"{folder} cannot be made: its folder does not exist (make it: mkdir -p {folder})"
+        ) from None
+    except FileExistsError:
+        raise UsageError(f"{folder} is a file: give -o a folder") from None
+    except OSError as error:
+        raise ResourceError(f"{folder} cannot be made: {error.strerror or error}") from None
+
+
+def _acquire(lock: FileLock, folder: Path) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise _busy(folder) from None
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _busy(folder: Path) -> UsageError:
+    return UsageError(
+        f"another run is at work in {folder}: wait until it ends, or choose another folder with -o"
+    )
+
+
+def _lock_name(shard: Shard | None) -> str:
+    return "run.lock" if shard is None else f"run-{shard[0]}-of-{shard[1]}.lock"
+
+
+def _is_beside(name: str, shard: Shard | None) -> bool:
+    """Whether a lock is that of another part of the same batch."""
+    found = re.fullmatch(r"run-(\d+)-of-(\d+)\.lock", name)
+    return shard is not None and found is not None and int(found[2]) == shard[1]
+
+
+def _sweep(folder: Path) -> None:
+    """Remove temporary files: nobody writes here, so a run that was killed left them."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(TEMPORARY_PREFIX) and name.endswith(".tmp"):
+                with suppress(OSError):
+                    Path(place, name).unlink()

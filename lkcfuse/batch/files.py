@@ -1,0 +1,70 @@
+"""Files of a batch, read once and known by their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from lkcfuse.batch.records import FileRecord
+from lkcfuse.errors import InputError, ResourceError
+
+
+def file_sha256(path: Path) -> str | None:
+    """Return the SHA-256 of a file; None where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def is_as_recorded(path: Path, record: FileRecord) -> bool:
+    """Whether a file's bytes are those a record has."""
+    try:
+        if path.stat().st_size != record.bytes:
+            return False
+    except OSError:
+        return False
+    return file_sha256(path) == record.sha256
+
+
+def load(path: Path) -> bytes:
+    """Read a file once: what is hashed is what is decoded, whatever happens to the file.
+
+    Raises:
+        InputError: It is missing, or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: check the path") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder: name an image in it") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {reason}") from None
+
+
+def record_of(path: str, data: bytes) -> FileRecord:
+    """Return the record of a file with these bytes."""
+    return FileRecord(path, hashlib.sha256(data).hexdigest(), len(data))
+
+
+def make_folders(top: Path, folder: Path) -> None:
+    """Make a folder below another, but never that itself: it may be a mount that has gone.
+
+    Raises:
+        ResourceError: It cannot be made.
+    """
+    missing = []
+    while folder != top and not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    try:
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"{folder} cannot be made: {error.strerror or error}") from None

@@ -1,0 +1,227 @@
+"""The journal of an output folder: what was done, by which settings, so that it can go on.
+
+`.lkcfuse/run.jsonl` only ever grows, a JSON object a line. A pair's line goes to disk before its
+output gets its name: an output that stands in the folder and not in the journal is therefore
+somebody else's, and a line without its output (a run that was killed in between) means only that
+the pair is to be done. A last line that is cut off is passed over.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from lkcfuse.batch.records import PairRecord, ScoreRecord
+from lkcfuse.batch.settings import Settings
+from lkcfuse.errors import ResourceError, UsageError
+from lkcfuse.images.pairing import natural_key
+from lkcfuse.metrics.cases import FusedPair
+from lkcfuse.version import __version__
+
+FOLDER = ".lkcfuse"
+"""Folder, in the output folder, of what a batch keeps beside the images."""
+
+JOURNAL = "run.jsonl"
+SCHEMA = 1
+
+
+@dataclass
+class State:
+    """What a journal says, later lines over earlier ones.
+
+    Attributes:
+        settings: Of the latest run; None where there was none.
+        pairs: The latest record of every pair, by name.
+        scores: The latest metrics of every pair, by name.
+        outputs: Every output that was ever written, relative to the folder.
+        damaged: Lines that make no sense, a last one that is cut off not counted.
+    """
+
+    settings: Settings | None = None
+    pairs: dict[str, PairRecord] = field(default_factory=dict)
+    scores: dict[str, ScoreRecord] = field(default_factory=dict)
+    outputs: set[str] = field(default_factory=set)
+    damaged: int = 0
+
+
+def read_pairs(folder: Path) -> list[FusedPair]:
+    """Return the finished pairs of the batch that wrote into a folder, in order of their names.
+
+    Those are the pairs fused with the latest run's settings whose output is there. Whether files
+    have changed since is not looked at.
+
+    Raises:
+        UsageError: There is no journal, or a newer lkcfuse wrote it.
+        ResourceError: It cannot be read.
+    """
+    state = read_state(folder)
+    if state.settings is None:
+        raise UsageError(f"{folder} has no batch's journal ({FOLDER}/{JOURNAL})")
+    key = state.settings.key
+    # A run adds lines as it goes; names in their order make every run's list the same.
+    pairs = [
+        FusedPair(r.name, Path(r.first.path), Path(r.second.path), folder / r.output.path)
+        for r in sorted(state.pairs.values(), key=lambda record: natural_key(record.name))
+        if r.settings == key
+    ]
+    return [pair for pair in pairs if pair.fused.is_file()]
+
+
+def read_task(folder: Path) -> str | None:
+    """Return the task of the batch that wrote into a folder; None without a journal.
+
+    Raises:
+        UsageError, ResourceError: As `read_pairs`.
+    """
+    settings = read_state(folder).settings
+    return None if settings is None else settings.task
+
+
+def read_state(folder: Path) -> State:
+    """Read the journal of an output folder; an absent one says nothing.
+
+    Raises:
+        UsageError: A newer lkcfuse wrote it.
+        ResourceError: It cannot be read.
+    """
+    path = folder / FOLDER / JOURNAL
+    state = State()
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return state
+    except OSError as error:
+        raise ResourceError(f"{path} cannot be read: {error.strerror or error}") from None
+    *lines, _cut_off = data.split(b"\n")
+    for line in lines:
+        if not line:
+            continue
+        try:
+            _apply(json.loads(line), state, path)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            state.damaged += 1
+    return state
+
+
+def _apply(record: Mapping[str, Any], state: State, path: Path) -> None:
+    kind = record["type"]
+    if kind == "run":
+        if record["schema"] > SCHEMA:
+            raise UsageError(
+                f"{path} was written by lkcfuse {record['lkcfuse']}, which is newer than this "
+                f"one: update, or choose another folder with -o"
+            )
+        state.settings = Settings.from_record(record["settings"])
+    elif kind == "pair":
+        pair = PairRecord.from_record(record)
+        state.pairs[pair.name] = pair
+        state.outputs.add(pair.output.path)
+    elif kind == "metrics":
+        score = ScoreRecord.from_record(record)
+        state.scores[score.name] = score
+
+
+class Journal:
+    """A journal open for writing; threads, and the runs of other shards, may write beside.
+
+    Args:
+        folder: The output folder; its `.lkcfuse` exists.
+        lock: Held while a line is written.
+
+    Raises:
+        ResourceError: The journal cannot be opened for writing.
+    """
+
+    def __init__(self, folder: Path, lock: FileLock) -> None:
+        self.path = folder / FOLDER / JOURNAL
+        self._lock = lock
+        self._thread_lock = threading.Lock()
+        try:
+            # Not opened again for every line: on a vanished mount that would make a new file.
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+            self._descriptor = os.open(self.path, flags, 0o666)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._descriptor)
+
+    def begin(self, settings: Settings, **about: object) -> None:
+        """Write the line that opens a run.
+
+        Args:
+            settings: What every pair of it is fused with.
+            about: What else is worth knowing of it.
+
+        Raises:
+            ResourceError: As `append`.
+        """
+        record = {
+            "type": "run",
+            "schema": SCHEMA,
+            "lkcfuse": __version__,
+            "time": round(time.time(), 3),
+            "settings": settings.to_record(),
+            **about,
+        }
+        self.append(record)
+
+    def append(self, record: Mapping[str, Any], *, sync: bool = True) -> None:
+        """Write one line, whole or not at all.
+
+        Args:
+            record: The line's object.
+            sync: Wait until it is on disk.
+
+        Raises:
+            ResourceError: It cannot be written: disk full, no permission, mount gone.
+        """
+        line = json.dumps(record).encode() + b"\n"
+        try:
+            with self._thread_lock, self._lock:
+                self._write(line)
+            if sync:
+                self._sync()
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _write(self, line: bytes) -> None:
+        end = os.fstat(self._descriptor).st_size
+        if end:
+            os.lseek(self._descriptor, -1, os.SEEK_END)
+            if os.read(self._descriptor, 1) != b"\n":
+                # The run before was killed in the middle of a line: it ends here.
+                line = b"\n" + line
+        done = 0
+        try:
+            while done < len(line):
+                done += os.write(self._descriptor, line[done:])
+        except OSError:
+            if done:
+                with suppress(OSError):
+                    os.ftruncate(self._descriptor, end)
+            raise
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            # Some network shares cannot, and a device has nothing to sync.
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
+
+    def _failed(self, error: OSError) -> ResourceError:
+        return ResourceError(f"{self.path} cannot be written: {error.strerror or error}")

@@ -1,0 +1,220 @@
+"""What a batch will do: which two files make which third, checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from lkcfuse.errors import InputError, UsageError
+from lkcfuse.images.formats import Format, choose_format
+from lkcfuse.images.pairing import IMAGE_SUFFIXES, match_stems
+
+
+@dataclass(frozen=True)
+class PlannedPair:
+    """One pair and where its fused image goes.
+
+    Attributes:
+        name: Relative stem of the output, parts separated by `/`; unique in a plan.
+        first: File of the infrared image or MRI slice.
+        second: File of the visible image, or the CT, PET or SPECT slice.
+        output: File to write, below the plan's folder.
+    """
+
+    name: str
+    first: Path
+    second: Path
+    output: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a batch will do.
+
+    Attributes:
+        folder: The output folder.
+        format: Format of the outputs.
+        pairs: In the order they are worked through.
+        only_first: Files of the first folder without a partner.
+        only_second: Likewise of the second.
+        shard: (K, N) where this is the K-th of N parts that run side by side; None for a whole.
+    """
+
+    folder: Path
+    format: Format
+    pairs: tuple[PlannedPair, ...]
+    only_first: tuple[Path, ...] = ()
+    only_second: tuple[Path, ...] = ()
+    shard: tuple[int, int] | None = None
+
+    def part(self, number: int, count: int) -> Plan:
+        """Return every N-th pair from the K-th on: the N parts share all pairs, each once.
+
+        Args:
+            number: K, from 1 to N.
+            count: N.
+
+        Raises:
+            UsageError: K is not from 1 to N.
+        """
+        if not 1 <= number <= count:
+            raise UsageError(f"shard {number}/{count} makes no sense: K/N goes from 1/N to N/N")
+        return replace(self, pairs=self.pairs[number - 1 :: count], shard=(number, count))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One pair as a user lists it.
+
+    Attributes:
+        first: The first file; relative to the first folder, where there is one.
+        second: The second file; likewise.
+        name: Name of the output without its extension; None takes the first file's.
+    """
+
+    first: str
+    second: str
+    name: str | None = None
+
+
+def plan_folders(
+    first: Path,
+    second: Path,
+    output: Path,
+    *,
+    pattern: str | None = None,
+    format: str = "png",  # noqa: A002 - the option's name
+) -> Plan:
+    """Plan to fuse the pairs of two folders.
+
+    Args:
+        first: Folder of the infrared images or MRI slices.
+        second: Folder of the others.
+        output: Folder for the fused images; it need not exist.
+        pattern: How names differ, as `match_stems` takes it.
+        format: Format of the outputs.
+
+    Returns:
+        The plan; outputs are called as the first folder's files, sub-folders kept.
+
+    Raises:
+        InputError: A folder cannot be used, two files have one stem, or nothing belongs together.
+        UsageError: The output is inside an input folder, both folders are the same, two pairs
+            would write one file, or the pattern or the format is unknown.
+    """
+    chosen = choose_format(None, format)
+    if pattern is None and _real(first) == _real(second):
+        raise UsageError(
+            f"{first} and {second} are the same folder: every image would be fused with itself"
+        )
+    _check_outside(output, first, second)
+    found = match_stems(first, second, pattern=pattern)
+    if not found.pairs:
+        cure = (
+            f"no names fit the pattern '{pattern}'"
+            if pattern is not None
+            else "a pair is two files of one stem; see --match and --pairs where names differ"
+        )
+        raise InputError(f"{first} and {second} hold no pair: {cure}")
+    pairs = [_planned(m.stem, m.first, m.second, output, chosen) for m in found.pairs]
+    _check_pairs(pairs)
+    return Plan(output, chosen, tuple(pairs), found.only_first, found.only_second)
+
+
+def plan_list(
+    listed: Sequence[Listed],
+    output: Path,
+    *,
+    folders: tuple[Path, Path] | None = None,
+    format: str = "png",  # noqa: A002 - the option's name
+) -> Plan:
+    """Plan to fuse pairs that are listed one by one.
+
+    Args:
+        listed: The pairs. Whether their files exist shows when they are read.
+        output: Folder for the fused images; it need not exist.
+        folders: What the listed paths are relative to; None stands for the working folder.
+        format: Format of the outputs.
+
+    Returns:
+        The plan. An output without a name of its own is called as its first file: by its path
+        where that is relative to a folder given, else by its last part alone.
+
+    Raises:
+        InputError: Nothing is listed.
+        UsageError: A name leads out of the output folder, or as `plan_folders`.
+    """
+    chosen = choose_format(None, format)
+    if not listed:
+        raise InputError("no pairs are listed: give at least one")
+    if folders is not None:
+        _check_outside(output, *folders)
+    first_folder, second_folder = folders or (Path(), Path())
+    pairs = [
+        _planned(
+            _name(item, in_folder=folders is not None),
+            first_folder / item.first,
+            second_folder / item.second,
+            output,
+            chosen,
+        )
+        for item in listed
+    ]
+    _check_pairs(pairs)
+    return Plan(output, chosen, tuple(pairs))
+
+
+def _planned(name: str, first: Path, second: Path, folder: Path, chosen: Format) -> PlannedPair:
+    # The stem may hold dots: nothing of it is a suffix to replace.
+    return PlannedPair(name, first, second, folder / f"{name}{chosen.suffixes[0]}")
+
+
+def _name(item: Listed, *, in_folder: bool) -> str:
+    path = PurePosixPath(Path(item.name or item.first).as_posix())
+    if item.name is None and (not in_folder or path.is_absolute() or ".." in path.parts):
+        path = PurePosixPath(path.name)
+    if path.suffix.lower() in IMAGE_SUFFIXES or item.name is None:
+        path = path.with_suffix("")
+    name = unicodedata.normalize("NFC", path.as_posix())
+    if path.is_absolute() or name in ("", ".") or any(p.startswith(".") for p in path.parts):
+        raise UsageError(
+            f"the output of {item.first} cannot be called '{item.name or item.first}': give a "
+            "name below the output folder that does not begin with a dot"
+        )
+    return name
+
+
+def _check_outside(output: Path, *inputs: Path) -> None:
+    real = _real(output)
+    for folder in inputs:
+        if _real(folder) == real or _real(folder) in real.parents:
+            raise UsageError(
+                f"the output folder {output} is inside the input folder {folder}: its images "
+                "would be taken for sources the next time; choose another with -o"
+            )
+
+
+def _check_pairs(pairs: Sequence[PlannedPair]) -> None:
+    writers: dict[str, PlannedPair] = {}
+    sources = {_real(path) for pair in pairs for path in (pair.first, pair.second)}
+    for pair in pairs:
+        if _real(pair.first) == _real(pair.second):
+            raise UsageError(f"{pair.first} and {pair.second} are the same file: no pair to fuse")
+        other = writers.setdefault(os.path.normcase(pair.output), pair)
+        if other is not pair:
+            raise UsageError(
+                f"{other.first} and {pair.first} would both be written to {pair.output}: name "
+                "their outputs, in a third column of the list"
+            )
+        if _real(pair.output) in sources:
+            raise UsageError(
+                f"{pair.output} is a source of this batch and would be overwritten: choose another "
+                "folder with -o"
+            )
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))

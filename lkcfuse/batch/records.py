@@ -1,0 +1,111 @@
+"""The lines of a batch's journal: one JSON object each, told apart by their `type`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file as it was when it was read or written.
+
+    Attributes:
+        path: Absolute for a source; relative to the output folder, with `/`, for an output.
+        sha256: Hash of all its bytes.
+        bytes: Its length.
+    """
+
+    path: str
+    sha256: str
+    bytes: int
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> FileRecord:
+        """Make one of its JSON object."""
+        return cls(str(record["path"]), str(record["sha256"]), int(record["bytes"]))
+
+
+@dataclass(frozen=True)
+class PairRecord:
+    """A pair that was fused. It is written before its output appears under its name.
+
+    Attributes:
+        name: The pair's name: the output's relative stem.
+        first: The first source.
+        second: The second source.
+        output: The fused image.
+        settings: Key of the settings it was fused with.
+        width: In pixels.
+        height: In pixels.
+        seconds: Seconds by stage: `read`, `fuse` and `encode`.
+        time: When, in seconds since 1970.
+    """
+
+    name: str
+    first: FileRecord
+    second: FileRecord
+    output: FileRecord
+    settings: str
+    width: int
+    height: int
+    seconds: dict[str, float]
+    time: float
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the line's JSON object."""
+        return {"type": "pair", **asdict(self)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> PairRecord:
+        """Make one of its JSON object."""
+        return cls(
+            name=str(record["name"]),
+            first=FileRecord.from_record(record["first"]),
+            second=FileRecord.from_record(record["second"]),
+            output=FileRecord.from_record(record["output"]),
+            settings=str(record["settings"]),
+            width=int(record["width"]),
+            height=int(record["height"]),
+            seconds={str(stage): float(spent) for stage, spent in record["seconds"].items()},
+            time=float(record["time"]),
+        )
+
+
+@dataclass(frozen=True)
+class ScoreRecord:
+    """The metrics of one output.
+
+    Attributes:
+        name: The pair's name.
+        sources_sha256: Hashes of the two sources it was scored against.
+        output_sha256: Hash of the output that was scored.
+        lkcfuse: The version that scored it.
+        values: Value by metric; None where undefined.
+    """
+
+    name: str
+    sources_sha256: tuple[str, str]
+    output_sha256: str
+    lkcfuse: str
+    values: dict[str, float | None]
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the line's JSON object."""
+        return {"type": "metrics", **asdict(self)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> ScoreRecord:
+        """Make one of its JSON object."""
+        first, second = record["sources_sha256"]
+        return cls(
+            name=str(record["name"]),
+            sources_sha256=(str(first), str(second)),
+            output_sha256=str(record["output_sha256"]),
+            lkcfuse=str(record["lkcfuse"]),
+            values={
+                str(name): None if value is None else float(value)
+                for name, value in record["values"].items()
+            },
+        )

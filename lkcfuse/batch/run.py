@@ -1,0 +1,260 @@
+"""A batch from its start to its end: checks, the journal, the work, the scores."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from filelock import FileLock
+
+from lkcfuse.batch.claim import claim
+from lkcfuse.batch.files import file_sha256
+from lkcfuse.batch.journal import Journal, State, read_state
+from lkcfuse.batch.plan import Plan, PlannedPair
+from lkcfuse.batch.records import PairRecord, ScoreRecord
+from lkcfuse.batch.settings import Settings
+from lkcfuse.batch.work import DiskError, Job, Work, relative_output
+from lkcfuse.errors import InputError, ResourceError, UsageError
+from lkcfuse.fuser import Fuser
+from lkcfuse.version import __version__
+
+if TYPE_CHECKING:
+    from lkcfuse.batch.scoring import Scorer
+    from lkcfuse.metrics.scoring import Scores
+
+SCORES_BEHIND = 64
+"""Pairs that wait for their metrics before the network waits for them."""
+
+Status = Literal["fused", "verified", "failed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a pair.
+
+    Attributes:
+        pair: The pair.
+        status: `fused`; `verified` if it was done before and still is as it was; or `failed`.
+        record: The journal's record of it; None where it failed.
+        error: Why it failed; or why it could not be scored, although it was fused.
+        metrics: Value by metric, where they were asked for; None where one is undefined.
+    """
+
+    pair: PlannedPair
+    status: Status
+    record: PairRecord | None = None
+    error: Exception | None = None
+    metrics: dict[str, float | None] | None = None
+
+
+@contextmanager
+def open_batch(plan: Plan, *, overwrite: bool = False) -> Iterator[Batch]:
+    """Claim the output folder for a batch, and refuse what would lose something there.
+
+    Args:
+        plan: What to do; its folder is made if only the last part of its path is missing.
+        overwrite: Replace outputs that the folder's journal does not know, and go on in a folder
+            of other settings or sources.
+
+    Yields:
+        The batch, whose `run` does the work. The folder is this process's own until the end.
+
+    Raises:
+        UsageError: Another run is at work in the folder, an output exists that the journal does
+            not know or that was made of other sources, or a newer lkcfuse wrote the journal.
+        ResourceError: The folder cannot be written to.
+    """
+    check(plan, read_state(plan.folder), overwrite=overwrite)
+    with claim(plan.folder, plan.shard) as journal_lock:
+        state = read_state(plan.folder)
+        # Once more: a run that has just ended may have changed it.
+        check(plan, state, overwrite=overwrite)
+        yield Batch(plan, state, journal_lock, overwrite=overwrite)
+
+
+def check(plan: Plan, state: State, *, overwrite: bool = False) -> None:
+    """Check that a plan overwrites nothing that is not the folder's own batch's.
+
+    Raises:
+        UsageError: It would; see `open_batch`.
+    """
+    if overwrite:
+        return
+    for pair in plan.pairs:
+        known = state.pairs.get(pair.name)
+        if relative_output(plan, pair) not in state.outputs:
+            if os.path.lexists(pair.output):
+                damage = f" ({state.damaged} lines of it are damaged)" if state.damaged else ""
+                raise UsageError(
+                    f"{pair.output} exists and is not in the journal of {plan.folder}{damage}: "
+                    "choose another folder with -o, or --force to replace it"
+                )
+        elif known is not None:
+            for source, path in ((known.first, pair.first), (known.second, pair.second)):
+                if os.path.realpath(path) == os.path.realpath(source.path):
+                    continue
+                if file_sha256(path) != source.sha256:
+                    raise UsageError(
+                        f"{pair.output} was made of {source.path}, not of {path}: choose another "
+                        "folder with -o, or --force to replace it"
+                    )
+
+
+class Batch:
+    """A batch whose folder is claimed; `open_batch` makes it."""
+
+    def __init__(
+        self, plan: Plan, state: State, journal_lock: FileLock, *, overwrite: bool
+    ) -> None:
+        self.plan = plan
+        self._state = state
+        self._journal_lock = journal_lock
+        self._overwrite = overwrite
+
+    def run(
+        self,
+        fuser: Fuser,
+        *,
+        invert_first: bool = False,
+        scorer: Scorer | None = None,
+        progress: Callable[[float, float], None] | None = None,
+    ) -> Generator[Outcome, None, None]:
+        """Fuse what is missing, changed or damaged; verify the rest.
+
+        A pair that fails is among the outcomes, and the others go on. To stop in between, close
+        the iterator: pairs that are being written are finished first.
+
+        Args:
+            fuser: What fuses; it is loaded if it was not.
+            invert_first: The first images are black-hot: invert them before fusing.
+            scorer: Scores the outputs; its processes must have been started by this one.
+            progress: Called with (pairs done, pairs in all); a part of a pair counts too.
+
+        Yields:
+            Each pair's outcome, in the order of the plan.
+
+        Raises:
+            UsageError: The folder's last run had other settings, and `overwrite` is false.
+            ResourceError: The disk is full or gone, or a process that scores was killed. What was
+                done before is kept, and the next run goes on from there.
+            LkcfuseError: As `Fuser.load`.
+        """
+        settings = Settings.of(fuser, self.plan.format, invert_first=invert_first)
+        self._check_settings(settings)
+        with Journal(self.plan.folder, self._journal_lock) as journal:
+            journal.begin(
+                settings,
+                pairs=len(self.plan.pairs),
+                shard=self.plan.shard,
+                device=str(fuser.device),
+                threads=fuser.threads,
+            )
+            work = Work(
+                self.plan,
+                fuser,
+                settings,
+                self._state,
+                journal,
+                invert_first=invert_first,
+                overwrite=self._overwrite,
+                progress=progress,
+            )
+            yield from self._outcomes(work, scorer)
+
+    def _outcomes(self, work: Work, scorer: Scorer | None) -> Iterator[Outcome]:
+        count = len(self.plan.pairs)
+        done = 0
+        stopped: DiskError | None = None
+        waiting: deque[_Waiting] = deque()
+        with closing(work.run()) as jobs:
+            while True:
+                try:
+                    job = next(jobs)
+                except StopIteration:
+                    break
+                except DiskError as error:
+                    stopped = error
+                    break
+                done += job.error is None
+                waiting.append(_Waiting(job, self._submit(job, scorer)))
+                while waiting and (waiting[0].is_ready() or len(waiting) > SCORES_BEHIND):
+                    yield self._outcome(waiting.popleft(), work.journal, scorer)
+            for item in waiting:
+                yield self._outcome(item, work.journal, scorer)
+        if stopped is not None:
+            raise ResourceError(
+                f"{stopped} ({done} of {count} pairs are done and kept; run again to go on from "
+                "there)"
+            )
+
+    def _submit(self, job: Job, scorer: Scorer | None) -> Future[Scores] | None:
+        """Have a pair scored, unless the journal has its metrics already."""
+        if scorer is None or job.record is None or self._known_metrics(job, scorer) is not None:
+            return None
+        return scorer.submit(job.pair)
+
+    def _known_metrics(self, job: Job, scorer: Scorer) -> dict[str, float | None] | None:
+        known = self._state.scores.get(job.pair.name)
+        if (
+            known is None
+            or job.record is None
+            or known.sources_sha256 != (job.record.first.sha256, job.record.second.sha256)
+            or known.output_sha256 != job.record.output.sha256
+            or known.lkcfuse != __version__
+            or not known.values.keys() >= set(scorer.names)
+        ):
+            return None
+        return {name: known.values[name] for name in scorer.names}
+
+    def _outcome(self, item: _Waiting, journal: Journal, scorer: Scorer | None) -> Outcome:
+        job, record = item.job, item.job.record
+        if record is None:
+            return Outcome(job.pair, "failed", error=job.error)
+        status: Status = "verified" if job.writing is None else "fused"
+        if scorer is None:
+            return Outcome(job.pair, status, record)
+        metrics = self._known_metrics(job, scorer)
+        if item.scoring is not None:
+            try:
+                metrics = scorer.result(item.scoring)
+            except InputError as error:
+                return Outcome(job.pair, status, record, error)
+            score = ScoreRecord(
+                job.pair.name,
+                (record.first.sha256, record.second.sha256),
+                record.output.sha256,
+                __version__,
+                metrics,
+            )
+            # Not waited for: what is lost of it is computed again.
+            journal.append(score.to_record(), sync=False)
+        return Outcome(job.pair, status, record, metrics=metrics)
+
+    def _check_settings(self, settings: Settings) -> None:
+        before = self._state.settings
+        if self._overwrite or before is None or before.key == settings.key:
+            return
+        if not any(record.settings == before.key for record in self._state.pairs.values()):
+            return
+        folder = self.plan.folder
+        raise UsageError(
+            f"{folder} holds a batch made with {', '.join(before.differences(settings))}, and this "
+            f"one has {', '.join(settings.differences(before))}: choose another folder with -o, "
+            "or --force to make it anew"
+        )
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A job that is done, and its metrics to come."""
+
+    job: Job
+    scoring: Future[Scores] | None
+
+    def is_ready(self) -> bool:
+        return self.scoring is None or self.scoring.done()

@@ -1,0 +1,102 @@
+"""Scores of a batch's outputs, computed by processes beside the one that fuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+from lkcfuse.batch.plan import PlannedPair
+from lkcfuse.cpus import available_cpus
+from lkcfuse.errors import InputError, ResourceError
+from lkcfuse.metrics import select
+from lkcfuse.metrics.cases import Case, Plan
+from lkcfuse.metrics.scoring import Score, Scores, score, start_worker
+from lkcfuse.metrics.table import Table
+
+Values = dict[str, float | None]
+
+
+class Scorer:
+    """Scores pairs as they are fused.
+
+    Processes are started as they are needed, one at least: scoring on a thread would hold up the
+    one that feeds the network. The main module must be importable, as `multiprocessing`'s spawn
+    has it.
+
+    Args:
+        method: What tables call the batch's outputs.
+        metrics: Names of metrics; None takes all that need no ground truth.
+        workers: Most processes to start; None leaves one CPU to the network.
+
+    Raises:
+        UsageError: A metric is unknown.
+    """
+
+    def __init__(
+        self, method: str, metrics: Sequence[str] | None = None, *, workers: int | None = None
+    ) -> None:
+        self.method = method
+        self.names = tuple(metric.name for metric in select(metrics, reference=False))
+        self._workers = workers or max(1, available_cpus() - 1)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Scorer:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def submit(self, pair: PlannedPair) -> Future[Scores]:
+        """Have a pair scored whose output is written."""
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), start_worker)
+        case = Case(pair.name, pair.first, pair.second, {self.method: pair.output})
+        try:
+            return self._pool.submit(_score, case, self.method, self.names)
+        except BrokenProcessPool:
+            raise _killed() from None
+
+    def result(self, future: Future[Scores]) -> Values:
+        """Wait for a pair's metrics; None where one is undefined.
+
+        Raises:
+            InputError: A file has changed since it was fused, and is unfit now.
+            ResourceError: A process was killed.
+        """
+        try:
+            scores = future.result()
+        except BrokenProcessPool:
+            raise _killed() from None
+        if scores.failures:
+            raise InputError(f"{scores.failures[0].message} (fused, but not scored)")
+        (row,) = Table.of(self.names, scores.scores).rows
+        return dict(zip(self.names, row.values, strict=True))
+
+    def table(self, values: Sequence[tuple[str, Values]]) -> Table:
+        """Return the table of pairs' names and metrics."""
+        undefined = float("nan")
+        scores = (
+            Score(name, self.method, {m: undefined if v is None else v for m, v in row.items()})
+            for name, row in values
+        )
+        return Table.of(self.names, tuple(scores))
+
+
+def method_name(folder: Path) -> str:
+    """Return what tables call a folder's method: as `lkcfuse eval` does, the folder's name."""
+    return folder.resolve().name
+
+
+def _score(case: Case, method: str, names: Sequence[str]) -> Scores:
+    return score(Plan((case,), (method,)), names)
+
+
+def _killed() -> ResourceError:
+    return ResourceError(
+        "a process that computes metrics was killed, by want of memory most likely: the images "
+        "are kept; run again without --metrics, or see 'lkcfuse eval --workers 1'"
+    )

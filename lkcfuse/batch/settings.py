@@ -1,0 +1,106 @@
+"""What besides the sources decides the bytes of an output."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lkcfuse.fuser import Fuser
+from lkcfuse.images.formats import Format
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a run: other ones would make other files.
+
+    The device and the number of threads are none of them: they change a result by rounding alone.
+
+    Attributes:
+        task: Name of the task.
+        weights: Name of the weights, for people.
+        weights_sha256: Hash of the file they were loaded from.
+        input_range: Values for black and white in the network's input.
+        output_range: Values for black and white in its output.
+        channel_order: Which source is which channel.
+        invert_first: Whether the first image is inverted.
+        format: Name of the outputs' format.
+    """
+
+    task: str
+    weights: str
+    weights_sha256: str
+    input_range: tuple[float, float]
+    output_range: tuple[float, float]
+    channel_order: tuple[str, ...]
+    invert_first: bool
+    format: str
+
+    @classmethod
+    def of(cls, fuser: Fuser, chosen: Format, *, invert_first: bool) -> Settings:
+        """Return the settings of a fuser that writes in a format; the fuser is loaded."""
+        weights = fuser.weights
+        return cls.from_record(
+            {
+                "task": fuser.task.name,
+                "weights": weights.name,
+                "weights_sha256": weights.sha256,
+                "input_range": weights.input_range,
+                "output_range": weights.output_range,
+                "channel_order": weights.channel_order,
+                "invert_first": invert_first,
+                "format": chosen.name,
+            }
+        )
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits that stand for everything but the weights' name."""
+        fields = {name: value for name, value in asdict(self).items() if name != "weights"}
+        text = json.dumps(fields, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the settings as JSON has them."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Settings:
+        """Make settings of their record.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is no such record.
+        """
+        low, high = record["input_range"]
+        black, white = record["output_range"]
+        return cls(
+            task=str(record["task"]),
+            weights=str(record["weights"]),
+            weights_sha256=str(record["weights_sha256"]),
+            input_range=(float(low), float(high)),
+            output_range=(float(black), float(white)),
+            channel_order=tuple(str(source) for source in record["channel_order"]),
+            invert_first=bool(record["invert_first"]),
+            format=str(record["format"]),
+        )
+
+    def differences(self, other: Settings) -> list[str]:
+        """Say what these settings have and the other ones have not, a few words each."""
+        found = []
+        if self.weights_sha256 != other.weights_sha256:
+            found.append(f"weights {self.weights} ({self.weights_sha256[:12]})")
+        elif (self.input_range, self.output_range, self.channel_order) != (
+            other.input_range,
+            other.output_range,
+            other.channel_order,
+        ):
+            found.append(f"weights {self.weights} fed in another way")
+        if self.task != other.task:
+            found.append(f"task {self.task}")
+        if self.format != other.format:
+            found.append(f"format {self.format}")
+        if self.invert_first != other.invert_first:
+            found.append(f"{'' if self.invert_first else 'no '}--invert-first")
+        return found

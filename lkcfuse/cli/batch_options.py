@@ -1,0 +1,99 @@
+"""The options that only `lkcfuse batch` has: where pairs come from, and where results go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+# typer reads the annotations at run time, on Python 3.10 too, hence Optional.
+FirstArgument = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Argument(
+        metavar="DIR_A", show_default=False, help="Folder of the infrared images or MRI slices."
+    ),
+]
+SecondArgument = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Argument(
+        metavar="DIR_B",
+        show_default=False,
+        help="Folder of the visible images, or the CT, PET or SPECT slices.",
+    ),
+]
+OutputFolderOption = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="DIR", help="Folder for the fused images; made if need be."
+    ),
+]
+PairsOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--pairs",
+        metavar="CSV",
+        help="A file of pairs, one a row: a name in DIR_A, a name in DIR_B, and if need be the "
+        "output's. Without the folders, paths.",
+    ),
+]
+MatchOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--match",
+        metavar="PATTERN",
+        help="How names differ, without extensions: 'ir_{}=vis_{}' pairs ir_7.png and vis_7.jpg.",
+    ),
+]
+StdinOption = Annotated[
+    bool,
+    typer.Option(
+        "--from-stdin", help="Read pairs from stdin: A<TAB>B, or A<TAB>B<TAB>NAME, a line."
+    ),
+]
+NullOption = Annotated[
+    bool,
+    typer.Option(
+        "--null",
+        "-0",
+        help="Names end in NUL: on stdin (A and B alternate), and in what is printed.",
+    ),
+]
+ShardOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--shard",
+        metavar="K/N",
+        help="Do the K-th of N parts of the pairs; all N may run side by side into one folder.",
+    ),
+]
+MetricsOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--metrics",
+        metavar="TABLE",
+        help="Score every pair as it is done, and write the table: CSV, or JSON by its suffix.",
+    ),
+]
+FormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format", metavar="FORMAT", help="Format of the outputs: png, jpeg, tiff, webp or bmp."
+    ),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="A file without a partner is an error.")
+]
+DryRunOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show the pairs and the names to be written; write nothing."),
+]
+ForceOption = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        "-f",
+        help="Replace outputs that no batch made, or one with other settings or sources. What is "
+        "as this batch would make it is still only verified.",
+    ),
+]
