@@ -115,8 +115,8 @@ def evaluate(
     belong together by their stems. The table has one row for each pair and method, and a mean and
     a std row for each method.
     """
-    from lkcfuse.cpus import available_cpus
     from lkcfuse.batch.journal import read_task
+    from lkcfuse.cpus import available_cpus
     from lkcfuse.metrics import select
     from lkcfuse.metrics.cases import with_baselines
     from lkcfuse.metrics.scoring import score
