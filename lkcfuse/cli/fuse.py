@@ -15,12 +15,17 @@ from lkcfuse.cli.options import (
     InvertFirstOption,
     JsonOption,
     ManifestOption,
+    MemoryOption,
     OfflineOption,
     OutputFileOption,
+    PrecisionOption,
     QuietOption,
+    ScratchOption,
     TaskOption,
     ThreadsOption,
+    TileOption,
     WeightsOption,
+    inference_options,
 )
 from lkcfuse.cli.output import Output
 from lkcfuse.errors import UsageError
@@ -47,6 +52,10 @@ def fuse(
     weights: WeightsOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    tile: TileOption = "auto",
+    memory: MemoryOption = None,
+    scratch: ScratchOption = None,
+    precision: PrecisionOption = "auto",
     invert_first: InvertFirstOption = False,
     format_name: FormatOption = None,
     force: ForceOption = False,
@@ -75,6 +84,7 @@ def fuse(
         threads=threads,
         manifest=manifest,
         offline=offline,
+        options=inference_options(tile, memory, scratch, precision),
         notify=out.warn,
     )
     if destination == STREAM:

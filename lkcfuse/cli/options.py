@@ -6,12 +6,17 @@ command's file.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lkcfuse.errors import UsageError
 from lkcfuse.tasks import TASKS
+
+if TYPE_CHECKING:
+    from lkcfuse.inference import InferenceOptions
 
 
 def _complete_task() -> list[str]:
@@ -117,3 +122,70 @@ OutputFileOption = Annotated[
     Path,
     typer.Option("--output", "-o", metavar="OUT", help="The file to write; - for stdout."),
 ]
+
+TileOption = Annotated[
+    str,
+    typer.Option(
+        "--tile",
+        metavar="auto|off|N",
+        help="Work in regions: where the memory asks for it, never, or of at most N pixels a "
+        "side. The result is the same.",
+    ),
+]
+
+MemoryOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Memory the network may use, such as 4GB or 800MB. Left out: most of what is free.",
+    ),
+]
+
+ScratchOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--scratch",
+        metavar="DIR",
+        help="Folder for what does not fit in memory. Left out: the system's temporary one.",
+    ),
+]
+
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="auto|fp32|tf32|bf16|fp16",
+        help="Arithmetic on a GPU; a CPU always computes in fp32.",
+    ),
+]
+
+
+def inference_options(
+    tile: str, memory: str | None, scratch: Path | None, precision: str
+) -> InferenceOptions:
+    """Put the options on how to run the network together.
+
+    Raises:
+        UsageError: One of them makes no sense.
+    """
+    from lkcfuse.inference import InferenceOptions
+
+    if tile not in ("auto", "off") and not tile.isdecimal():
+        raise UsageError(f"--tile {tile} is neither auto, off nor a number of pixels")
+    return InferenceOptions(
+        tile=int(tile) if tile.isdecimal() else tile,  # type: ignore[arg-type]
+        memory=None if memory is None else _bytes(memory),
+        scratch=scratch,
+        precision=precision,  # type: ignore[arg-type]
+    )
+
+
+def _bytes(size: str) -> int:
+    """Bytes of a size such as `4GB`, `1.5 GiB` or `800M`."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", size.strip().lower())
+    if match is None:
+        raise UsageError(f"--memory {size} is no size: write it like 4GB or 800MB")
+    number, unit, binary = match.groups()
+    factor = 1024 if binary else 1000
+    return int(float(number) * factor ** " kmgt".index(unit or " "))

@@ -1,19 +1,19 @@
 """Running a network on an image of any size: devices, memory, exact tiling."""
 
-from lkcfuse.inference.devices import (
-    available_cpus,
-    describe,
-    select_device,
-    thread_count,
-    use_threads,
-)
-from lkcfuse.inference.plan import Plan
-from lkcfuse.inference.runner import InferenceOptions, infer, plan_run
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lkcfuse.inference.options import InferenceOptions
+
+if TYPE_CHECKING:
+    from lkcfuse.inference.devices import describe, select_device, thread_count, use_threads
+    from lkcfuse.inference.plan import Plan
+    from lkcfuse.inference.runner import infer, plan_run
 
 __all__ = [
     "InferenceOptions",
     "Plan",
-    "available_cpus",
     "describe",
     "infer",
     "plan_run",
@@ -21,3 +21,24 @@ __all__ = [
     "thread_count",
     "use_threads",
 ]
+
+_HOME = {
+    "Plan": "plan",
+    "describe": "devices",
+    "infer": "runner",
+    "plan_run": "runner",
+    "select_device": "devices",
+    "thread_count": "devices",
+    "use_threads": "devices",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what needs torch when it is first asked for: options are checked without it."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'lkcfuse.inference' has no attribute '{name}'")
+    from importlib import import_module
+
+    value = getattr(import_module(f"lkcfuse.inference.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,9 +1,4 @@
-"""What a run will take, worked out before it starts: regions, memory, scratch.
-
-At most two and a half full-resolution feature maps are alive at a time (a large-kernel block's own
-map and its hidden one, half as wide again); on top come the maps of the coarser levels, and the
-buffers that regions go through.
-"""
+"""What a run will take, worked out before it starts: regions, memory, scratch."""
 
 from __future__ import annotations
 
@@ -11,14 +6,21 @@ from dataclasses import dataclass
 
 from lkcfuse.errors import ResourceError
 from lkcfuse.inference.layers import NATIVE_FLOATS, largest_region
+from lkcfuse.inference.options import SMALLEST_TILE
 from lkcfuse.network.blocks import LARGE_KERNEL_EXPANSION
 from lkcfuse.network.config import LEVELS, SIZE_MULTIPLE, NetworkConfig
 from lkcfuse.network.overlap_save import plan_tiles
 
-MAPS_PER_LEVEL = 1 + LARGE_KERNEL_EXPANSION
-"""Maps of C channels that are alive at one level at a time."""
+_BLOCK = 1 + LARGE_KERNEL_EXPANSION  # a large-kernel block: its map, and the hidden one
+LIVE_MAPS = (
+    (_BLOCK, 0, 0),
+    (1, _BLOCK, 0),
+    (1, 1, 1 + _BLOCK),  # the first block in the middle writes to a map of its own
+    (1, 2, 1),  # the coarser features are doubled beside the skip connection
+    (2, 1, 0),
+)
+"""Maps of C channels that are alive at full, half and quarter resolution, as a run goes on."""
 
-SMALLEST_TILE = 32
 SHARE = 0.8
 """Part of the available memory that a run plans to use when it is told no limit."""
 
@@ -110,13 +112,17 @@ def _plan(
     limit: int,
 ) -> Plan:
     pixels = height * width
-    memory = scratch = 0.0
-    for level, on_disk in enumerate(scratch_levels):
-        numbers = MAPS_PER_LEVEL * config.channels * pixels / 4**level
-        if on_disk:
-            scratch += numbers * itemsize
-        else:
-            memory += numbers * 4
+    sizes = [config.channels * pixels / 4**level for level in range(LEVELS)]
+    scratch = itemsize * max(
+        sum(maps[level] * sizes[level] for level in range(LEVELS) if scratch_levels[level])
+        for maps in LIVE_MAPS
+    )
+    # In memory a level keeps its buffers until the end, for the next image to have.
+    memory = 4 * sum(
+        max(maps[level] for maps in LIVE_MAPS) * sizes[level]
+        for level in range(LEVELS)
+        if not scratch_levels[level]
+    )
     # The pair, padded, and the result.
     memory += 4 * 4 * pixels
     memory += 4 * _buffer_floats(config, height, width, tile)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,10 +12,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lkcfuse.errors import ResourceError, UsageError
+from lkcfuse.errors import ResourceError
 from lkcfuse.inference.layers import SpectrumCache
 from lkcfuse.inference.memory import available_memory
-from lkcfuse.inference.plan import SHARE, SMALLEST_TILE, Plan, make_plan
+from lkcfuse.inference.options import SMALLEST_TILE, InferenceOptions, Precision
+from lkcfuse.inference.plan import SHARE, Plan, make_plan
 from lkcfuse.inference.storage import FeatureMap, MemoryMap, MemoryPool, Scratch
 from lkcfuse.inference.streaming import StreamingRun
 from lkcfuse.network.config import NetworkConfig
@@ -25,37 +24,6 @@ from lkcfuse.network.lkcfunet import LKCFUNet, pad_to_multiple
 
 Progress = Callable[[float, float], None]
 """Called with (done, total), in any unit, as work goes on."""
-
-Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
-ScratchType = Literal["float32", "float16"]
-
-
-@dataclass(frozen=True)
-class InferenceOptions:
-    """How to run a network; none of it changes the result beyond rounding.
-
-    Attributes:
-        tile: `auto` tiles where the memory asks for it, `off` never, a number bounds the sides of
-            the regions worked on at a time, in pixels.
-        memory: Bytes the run may take beyond the process itself, None for most of what is free.
-        scratch: Folder for feature maps that do not fit in memory, None for the system's.
-        scratch_type: What numbers in scratch files are stored as. float16 halves the disk space;
-            the result then differs by some thousandths of its range.
-        precision: Of the arithmetic on a GPU, statistics always being float32; a CPU computes in
-            fp32. `auto` is fp32.
-    """
-
-    tile: Literal["auto", "off"] | int = "auto"
-    memory: int | None = None
-    scratch: Path | None = None
-    scratch_type: ScratchType = "float32"
-    precision: Precision = "auto"
-
-    def __post_init__(self) -> None:
-        if isinstance(self.tile, int) and self.tile < SMALLEST_TILE:
-            raise UsageError(f"tiles of {self.tile} pixels are too small: give {SMALLEST_TILE} up")
-        if self.memory is not None and self.memory <= 0:
-            raise UsageError("the memory to use must be more than nothing")
 
 
 class _Kept:
@@ -180,7 +148,8 @@ def _stream(
         if progress is not None:
             progress(total, total)
     if network.config.base == "max":
-        result = result + torch.maximum(pair[0], pair[1]).to(result.device)
+        for line, first, second in zip(result, pair[0], pair[1], strict=True):
+            line.add_(torch.maximum(first, second))
     return result.contiguous()
 
 

@@ -166,5 +166,8 @@ def pad_to_multiple(pair: Tensor, multiple: int = SIZE_MULTIPLE) -> Tensor:
     """
     height, width = pair.shape[2:]
     down, right = -height % multiple, -width % multiple
-    pair = pad(pair, (0, right, 0, 0), mode="reflect" if right < width else "replicate")
-    return pad(pair, (0, 0, 0, down), mode="reflect" if down < height else "replicate")
+    if right:
+        pair = pad(pair, (0, right, 0, 0), mode="reflect" if right < width else "replicate")
+    if down:
+        pair = pad(pair, (0, 0, 0, down), mode="reflect" if down < height else "replicate")
+    return pair

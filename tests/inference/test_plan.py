@@ -17,9 +17,9 @@ def test_a_small_image_is_kept_in_memory():
 
 
 def test_the_finest_maps_go_to_disk_first():
-    plan = make_plan(COMPACT, 4000, 6000, limit=int(3.5 * GB))
+    plan = make_plan(COMPACT, 4000, 6000, limit=4 * GB)
     assert plan.scratch_levels == (True, False, False)
-    assert plan.memory <= 3.5 * GB
+    assert plan.memory <= 4 * GB
     # two and a half maps of 32 channels in float32
     assert plan.scratch == 2.5 * 32 * 4000 * 6000 * 4
 

@@ -1,0 +1,50 @@
+"""What a caller may choose about a run; known without importing torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from lkcfuse.errors import UsageError
+
+SMALLEST_TILE = 32
+"""Side of the smallest region, in pixels: below it the margins are nearly all the work."""
+
+Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
+ScratchType = Literal["float32", "float16"]
+
+
+@dataclass(frozen=True)
+class InferenceOptions:
+    """How to run a network; none of it changes the result beyond rounding.
+
+    Attributes:
+        tile: `auto` tiles where the memory asks for it, `off` never, a number bounds the sides of
+            the regions worked on at a time, in pixels.
+        memory: Bytes the run may take beyond the process itself, None for most of what is free.
+        scratch: Folder for feature maps that do not fit in memory, None for the system's.
+        scratch_type: What numbers in scratch files are stored as. float16 halves the disk space;
+            the result then differs by some thousandths of its range.
+        precision: Of the arithmetic on a GPU, statistics always being float32; a CPU computes in
+            fp32. `auto` is fp32.
+    """
+
+    tile: Literal["auto", "off"] | int = "auto"
+    memory: int | None = None
+    scratch: Path | None = None
+    scratch_type: ScratchType = "float32"
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.tile, int) and self.tile < SMALLEST_TILE:
+            raise UsageError(
+                f"tiles of {self.tile} pixels are too small: give {SMALLEST_TILE} or more"
+            )
+        if self.precision not in get_args(Precision):
+            raise UsageError(
+                f"no precision is called '{self.precision}': "
+                f"choose one of {', '.join(get_args(Precision))}"
+            )
+        if self.memory is not None and self.memory <= 0:
+            raise UsageError("the memory to use must be more than nothing")
