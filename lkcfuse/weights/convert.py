@@ -52,11 +52,11 @@ def convert(source: Path, target: Path, entry: Entry) -> None:
 
     checkpoint = check(source, entry)
     metadata = Feed.of(entry).to_metadata() | {
-        "lkcfuse.name": entry.name,
-        "lkcfuse.source": str(entry.source),
-        "lkcfuse.source_sha256": entry.sha256,
-        "lkcfuse.licence": entry.licence,
-        "lkcfuse.citation": entry.citation,
-        "lkcfuse.version": __version__,
+        "name": entry.name,
+        "source": str(entry.source),
+        "source_sha256": entry.sha256,
+        "licence": entry.licence,
+        "citation": entry.citation,
+        "lkcfuse_version": __version__,
     }
     save_checkpoint(target, checkpoint, metadata=metadata)

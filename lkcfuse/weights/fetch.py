@@ -57,6 +57,10 @@ def pull(
     """
     if isinstance(entry.source, PackagedSource):
         return _packaged(entry, store)
+    # No lock for what is there: the cache may be one that others filled and we may only read.
+    cached = store.path(entry)
+    if cached is not None and store.problem(entry) is None:
+        return cached
     places = store.places(entry)
     with store.locked(places.stem, notify):
         ready = _ready(entry, store, notify)
@@ -161,7 +165,8 @@ def _ready(entry: Entry, store: Store, notify: Notify) -> Path | None:
     problem = store.problem(entry)
     if problem is None:
         return path
-    store.places(entry).record.unlink(missing_ok=True)
+    with store.writing():
+        store.places(entry).record.unlink(missing_ok=True)
     notify(f"{path} {problem}: set aside as {store.set_aside(path)}")
     return None
 

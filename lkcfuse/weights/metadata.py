@@ -11,9 +11,9 @@ from pathlib import Path
 from lkcfuse.errors import WeightsError
 from lkcfuse.weights.entry import FIRST_SECOND, SECOND_FIRST, Entry
 
-INPUT_RANGE_KEY = "lkcfuse.input_range"
-OUTPUT_RANGE_KEY = "lkcfuse.output_range"
-CHANNEL_ORDER_KEY = "lkcfuse.channel_order"
+INPUT_RANGE_KEY = "input_range"
+OUTPUT_RANGE_KEY = "output_range"
+CHANNEL_ORDER_KEY = "channel_order"
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,8 @@ class Store:
             else "is missing"
         )
         if problem is not None:
-            path.unlink(missing_ok=True)
+            with self.writing():
+                path.unlink(missing_ok=True)
             return f"{file} {problem}{self._put_away(file)}"
         for source in self.folder.glob(f"{path.stem}.source.*"):
             problem = _difference(source, record.source_bytes, record.source_sha256, progress)
@@ -169,6 +170,7 @@ class Store:
         aside = self.folder / "rejected" / path.name
         with self.writing():
             aside.parent.mkdir(parents=True, exist_ok=True)
+            aside.unlink(missing_ok=True)
             shutil.move(target, aside)
             if link is not None:
                 link.unlink(missing_ok=True)

@@ -94,10 +94,10 @@ def test_a_pth_is_fetched_verified_and_converted_once(offer, store, network, pth
 def test_the_converted_file_says_its_ranges_and_provenance(offer, store, pth):
     it = offer(pth, input_range=[-1, 1], output_range=[-1, 2])
     metadata = load_checkpoint(pull(it, store, notify=print)).metadata
-    assert metadata["lkcfuse.input_range"] == "[-1.0, 1.0]"
-    assert metadata["lkcfuse.output_range"] == "[-1.0, 2.0]"
-    assert metadata["lkcfuse.source_sha256"] == it.sha256
-    assert metadata["lkcfuse.licence"] == "CC0-1.0"
+    assert metadata["input_range"] == "[-1.0, 1.0]"
+    assert metadata["output_range"] == "[-1.0, 2.0]"
+    assert metadata["source_sha256"] == it.sha256
+    assert metadata["licence"] == "CC0-1.0"
 
 
 def test_safetensors_are_used_as_they_are(offer, store, network, tmp_path):
@@ -177,6 +177,18 @@ def test_what_is_cached_is_used_offline(offer, store, pth, server):
     path = pull(it, store, notify=print)
     assert pull(it, store, notify=print, offline=True) == path
     assert len(server.requests) == 1
+
+
+def test_a_cache_that_others_filled_may_be_read_only(offer, pth, unprivileged_folder):
+    """The fixture's user may read and not write; the folder is filled as who owns it."""
+    user = os.geteuid()
+    os.seteuid(os.getuid())
+    unprivileged_folder.chmod(0o755)
+    it = offer(pth)
+    path = pull(it, Store(unprivileged_folder), notify=print)
+    unprivileged_folder.chmod(0o555)
+    os.seteuid(user)
+    assert pull(it, Store(unprivileged_folder), notify=print) == path
 
 
 # -- interrupted ---------------------------------------------------------------------------------
@@ -512,6 +524,16 @@ def test_another_file_carried_by_hand_is_refused(offer, store, pth, tmp_path, ch
     assert str(file) in str(caught.value)
     assert file.exists()
     assert not store.folder.exists() or listing(store) == []
+
+
+def test_a_file_of_the_hub_can_be_carried_by_hand(offer, store, pth, network, tmp_path):
+    source = {"hub": "me/fusion", "file": "deep/best.pth", "revision": "v1"}
+    it = offer(pth, source=source)
+    file = tmp_path / "best.pth"
+    file.write_bytes(pth)
+    path = import_file(it, file, store, notify=print)
+    assert same(path, network)
+    assert pull(it, store, notify=print, offline=True) == path
 
 
 def test_an_unfit_file_carried_by_hand_is_refused(offer, store, tmp_path):

@@ -115,12 +115,12 @@ def test_a_converted_file_carried_elsewhere_keeps_its_ranges(manifest, tmp_path,
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("lkcfuse.input_range", "[1, 0]"),
-        ("lkcfuse.input_range", "[0, NaN]"),
-        ("lkcfuse.input_range", "7"),
-        ("lkcfuse.input_range", "["),
-        ("lkcfuse.output_range", '["a", "b"]'),
-        ("lkcfuse.channel_order", '["first"]'),
+        ("input_range", "[1, 0]"),
+        ("input_range", "[0, NaN]"),
+        ("input_range", "7"),
+        ("input_range", "["),
+        ("output_range", '["a", "b"]'),
+        ("channel_order", '["first"]'),
     ],
 )
 def test_metadata_without_sense_are_refused(network, tmp_path, key, value):
@@ -132,8 +132,8 @@ def test_metadata_without_sense_are_refused(network, tmp_path, key, value):
 
 def test_half_of_the_ranges_are_refused(network, tmp_path):
     path = tmp_path / "own.safetensors"
-    save_checkpoint(path, network, metadata={"lkcfuse.input_range": "[0, 1]"})
-    with pytest.raises(WeightsError, match=r"'lkcfuse\.output_range' is not"):
+    save_checkpoint(path, network, metadata={"input_range": "[0, 1]"})
+    with pytest.raises(WeightsError, match=r"'output_range' is not"):
         resolve(path, "ir-vis")
 
 
@@ -208,7 +208,7 @@ def test_feed_survives_the_way_through_a_file(network, tmp_path):
     feed = Feed((-1.0, 1.0), (0.25, 0.75), ("first", "second"))
     path = tmp_path / "own.safetensors"
     path.write_bytes(safetensors(network, tmp_path, **feed.to_metadata()))
-    assert json.loads(load_checkpoint(path).metadata["lkcfuse.input_range"]) == [-1, 1]
+    assert json.loads(load_checkpoint(path).metadata["input_range"]) == [-1, 1]
     found = resolve(path, "ir-vis")
     assert Feed(found.input_range, found.output_range, found.channel_order) == feed
     assert load_checkpoint(path).config == TINY
