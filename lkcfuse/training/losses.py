@@ -7,6 +7,7 @@ source whole pleases SSIM and MI, adding both pleases SCD - so the weights are t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor
 from lkcfuse.training.filters import sobel
 from lkcfuse.training.flatness import flat_excess
 from lkcfuse.training.similarity import qabf, scd, ssim, vif
+
+SLOPE_PAST_GOAL = 0.1
 
 
 @dataclass(frozen=True)
@@ -25,29 +28,34 @@ class LossWeights:
         intensity: Root mean square of fused - max(a, b), in units of the full range.
         gradient: Mean absolute error of |Gx| + |Gy| (Sobel) to the larger of the sources', in
             units of the full range.
-        ssim: 2 - SSIM(fused, a) - SSIM(fused, b), 7x7 uniform window, as reported.
-        ssim_gaussian: The same with the 11x11 Gaussian window of the original paper.
+        ssim: How far SSIM (7x7 uniform window, as reported) lies below that of the pixelwise
+            maximum plus `ssim_margin`.
+        ssim_margin: The goal of the SSIM term above the pixelwise maximum. Past a goal a term has
+            a tenth of its slope: the grey mean of the sources pleases SSIM and SCD beyond all
+            measure, and VIF and Qabf would pay for it.
+        ssim_gaussian: 2 - SSIM(fused, a) - SSIM(fused, b) with the 11x11 Gaussian window of the
+            original paper.
         vif: 2 - VIF(a, fused) - VIF(b, fused).
         qabf: 1 - Qabf.
         scd: How far SCD lies below that of the pixelwise maximum plus `scd_margin`.
-        scd_margin: The goal of the SCD term above the pixelwise maximum. Past it the term has a
-            tenth of its slope: more of it is bought with the other terms.
+        scd_margin: The goal of the SCD term above the pixelwise maximum, likewise.
         out_of_range: Mean distance outside the value range, in units of the full range: what a
             written image clips away.
         flat: Mean excess of the fused local deviation (15x15) over the larger source's where
             both sources are flat (below 2 levels), in levels: noise and grid in the sky.
     """
 
-    intensity: float = 0.3
-    gradient: float = 0.5
-    ssim: float = 1.2
+    intensity: float = 0.1
+    gradient: float = 0.3
+    ssim: float = 2.0
+    ssim_margin: float = 0.02
     ssim_gaussian: float = 0.0
-    vif: float = 0.8
-    qabf: float = 3.0
-    scd: float = 0.3
-    scd_margin: float = 0.08
+    vif: float = 2.5
+    qabf: float = 5.0
+    scd: float = 1.0
+    scd_margin: float = 0.1
     out_of_range: float = 5.0
-    flat: float = 0.0
+    flat: float = 0.05
 
 
 def intensity_term(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -64,15 +72,22 @@ def gradient_term(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return (edges[:, :1] - goal).abs().mean(dim=(1, 2, 3))
 
 
-def scd_term(fused: Tensor, a: Tensor, b: Tensor, *, margin: float) -> Tensor:
-    """Return how far SCD falls short of the pixelwise maximum's plus `margin`, per sample.
+def goal_term(
+    similarity: Callable[[Tensor, Tensor, Tensor], Tensor],
+    fused: Tensor,
+    a: Tensor,
+    b: Tensor,
+    *,
+    margin: float,
+) -> Tensor:
+    """Return how far a similarity falls short of the pixelwise maximum's plus `margin`, per sample.
 
-    Past the goal the slope is a tenth, and negative.
+    Past the goal, which is never beyond the perfect 2, the slope is a tenth and the value negative.
     """
     with torch.no_grad():
-        goal = (scd(torch.maximum(a, b), a, b) + margin).clamp_max(2)
-    short = goal - scd(fused, a, b)
-    return torch.where(short > 0, short, 0.1 * short)
+        goal = (similarity(torch.maximum(a, b), a, b) + margin).clamp_max(2)
+    short = goal - similarity(fused, a, b)
+    return torch.where(short > 0, short, SLOPE_PAST_GOAL * short)
 
 
 def out_of_range_term(fused: Tensor) -> Tensor:
@@ -100,11 +115,11 @@ def fusion_loss(
     terms = {
         "intensity": lambda: intensity_term(fused, a, b),
         "gradient": lambda: gradient_term(fused, a, b),
-        "ssim": lambda: 2 - ssim(inside, a, b),
+        "ssim": lambda: goal_term(ssim, inside, a, b, margin=weights.ssim_margin),
         "ssim_gaussian": lambda: 2 - ssim(inside, a, b, window="gaussian"),
         "vif": lambda: 2 - vif(inside, a, b),
         "qabf": lambda: 1 - qabf(inside, a, b),
-        "scd": lambda: scd_term(inside, a, b, margin=weights.scd_margin),
+        "scd": lambda: goal_term(scd, inside, a, b, margin=weights.scd_margin),
         "out_of_range": lambda: out_of_range_term(fused),
         "flat": lambda: flat_excess(fused, a, b),
     }

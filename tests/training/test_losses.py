@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lkcfuse.training import similarity
 from lkcfuse.training.flatness import flat_excess
-from lkcfuse.training.losses import LossWeights, fusion_loss, gradient_term, scd_term
+from lkcfuse.training.losses import LossWeights, fusion_loss, goal_term, gradient_term
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 VALUES: dict[str, dict[str, float]] = json.loads((GOLDEN / "metric_values.json").read_text())
@@ -54,10 +54,12 @@ def test_samples_of_a_batch_do_not_mix() -> None:
         torch.testing.assert_close(function(*together), apart, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("field", [name for name in vars(LossWeights()) if name != "scd_margin"])
+@pytest.mark.parametrize(
+    "field", [name for name in vars(LossWeights()) if not name.endswith("_margin")]
+)
 def test_every_term_is_lowered_by_following_its_gradient(field: str) -> None:
     silent = dict.fromkeys(vars(LossWeights()), 0.0)
-    weights = LossWeights(**{**silent, field: 1.0, "scd_margin": 0.3})
+    weights = LossWeights(**{**silent, field: 1.0, "scd_margin": 0.3, "ssim_margin": 0.3})
     fused, a, b = (plane[..., :80, :80] for plane in golden_case("smooth_mean"))
     if field == "flat":  # quiet sources, noisy result
         a, b = torch.full_like(a, 90.0), torch.full_like(b, 60.0)
@@ -92,8 +94,8 @@ def test_the_maximum_has_no_gradient_loss_where_one_source_is_flat() -> None:
 def test_scd_past_its_goal_hardly_counts() -> None:
     _, a, b = golden_case("smooth_mean")
     maximum = torch.maximum(a, b)
-    short = scd_term(maximum, a, b, margin=0.1).item()
-    past = scd_term(maximum, a, b, margin=-0.1).item()
+    short = goal_term(similarity.scd, maximum, a, b, margin=0.1).item()
+    past = goal_term(similarity.scd, maximum, a, b, margin=-0.1).item()
     assert short == pytest.approx(0.1, abs=1e-5)
     assert past == pytest.approx(-0.01, abs=1e-5)
 
