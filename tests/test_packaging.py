@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import Distribution, packages_distributions
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import pytest
@@ -92,11 +92,14 @@ def test_every_library_that_is_imported_is_declared(wheel):
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 imported.add(str(node.module).partition(".")[0])
     libraries = imported - sys.stdlib_module_names - {"lkcfuse"}
-    homes = packages_distributions()
+    homes: dict[str, set[str]] = {}
+    for distribution in distributions():
+        for file in distribution.files or []:
+            homes.setdefault(file.parts[0].removesuffix(".py"), set()).add(_name(distribution.name))
     (metadata,) = wheel.glob("*.dist-info")
     required = Distribution.at(metadata).requires or []
     declared = {_name(line) for line in required if "extra == 'dev'" not in line}
-    missing = {name for name in libraries if not declared & set(map(_name, homes.get(name, [])))}
+    missing = {name for name in libraries if not declared & homes.get(name, set())}
     assert libraries
     assert not missing
 
