@@ -25,6 +25,7 @@ from lkcfuse.training.losses import fusion_loss
 from lkcfuse.training.sampling import sample_batch
 from lkcfuse.training.state import Counters, Learner, load_state, save_state, state_path
 from lkcfuse.training.validation import GOALS, REPORTED, Validation, validate
+from lkcfuse.weights.metadata import Feed
 
 VALUE_RANGE = (-1.0, 1.0)
 SAVE_SECONDS = 60.0
@@ -289,8 +290,7 @@ class _Run:
     def _save(self, notes: dict[str, str]) -> None:
         metadata = {
             "tasks": json.dumps(self.config.tasks),
-            "input_range": json.dumps(VALUE_RANGE),
-            "output_range": json.dumps(VALUE_RANGE),
+            **Feed(VALUE_RANGE, VALUE_RANGE).to_metadata(),
             "step": str(self.counters.best_step),
             "training": json.dumps(self.identity),
             **notes,
