@@ -244,7 +244,7 @@ def _from_hub(
     if entry.notice and not offline:
         notify(f"{entry.name}: {entry.notice}")
     try:
-        path = hub.fetch(source, offline=offline, progress=progress)
+        path = hub.fetch(source, offline=offline, notify=notify, progress=progress)
     except WeightsError:
         if offline:
             raise WeightsError(offline_advice(entry, store)) from None

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from lkcfuse.errors import ResourceError, WeightsError
 from lkcfuse.weights.hashing import Progress
+from lkcfuse.weights.manifest import Notify
 from lkcfuse.weights.source import HubSource
 from lkcfuse.weights.transport import check_address
 
@@ -19,12 +20,22 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
-def fetch(source: HubSource, *, offline: bool, progress: Progress | None = None) -> Path:
+class _UnreachableError(WeightsError):
+    """The Hub did not answer; what is cached may serve."""
+
+
+def fetch(
+    source: HubSource, *, offline: bool, notify: Notify, progress: Progress | None = None
+) -> Path:
     """Return a file of the Hub from its cache, fetched if it is not there yet.
+
+    A branch or tag is asked for each time, since it may have moved; where the Hub cannot be
+    reached, the file it led to last is taken.
 
     Args:
         source: Repository, file and revision.
         offline: Take it from the cache, or not at all.
+        notify: Told that the Hub was not reached and what is taken instead.
         progress: Called with (done, total) bytes.
 
     Raises:
@@ -42,11 +53,20 @@ def fetch(source: HubSource, *, offline: bool, progress: Progress | None = None)
             f"off: fetch {download_page(source)} elsewhere and give the file's path"
         )
     check_address(constants.ENDPOINT, source="HF_ENDPOINT")
-    with _explained(source):
-        _check_names(source)
-        with _bars(hf_hub_download, progress) as options:
-            path = hf_hub_download(source.repo, source.file, revision=source.revision, **options)
-    return Path(path)
+    try:
+        with _explained(source):
+            _check_names(source)
+            with _bars(hf_hub_download, progress) as options:
+                path = hf_hub_download(
+                    source.repo, source.file, revision=source.revision, **options
+                )
+            return Path(path)
+    except _UnreachableError as error:
+        cached = _cached(source)
+        if cached is None:
+            raise WeightsError(str(error)) from None
+        notify(f"{error}: taking {cached}")
+        return cached
 
 
 def download_page(source: HubSource) -> str:
@@ -96,7 +116,7 @@ def _explained(source: HubSource) -> Iterator[None]:
     except errors.RevisionNotFoundError:
         problem = f"{page} has no revision '{source.revision}'"
     except errors.LocalEntryNotFoundError as error:
-        problem = f"{page} cannot be reached ({_first_line(error.__cause__ or error)})"
+        raise _unreachable(source, error.__cause__ or error) from None
     except errors.EntryNotFoundError:
         problem = f"{page} has no file '{source.file}' at revision '{source.revision}'"
     except errors.HfHubHTTPError as error:
@@ -109,8 +129,16 @@ def _explained(source: HubSource) -> Iterator[None]:
                 f"the Hub's cache {constants.HF_HUB_CACHE} cannot be written ({error.strerror}): "
                 "make room, or set HF_HOME to another folder"
             ) from error
-        problem = f"{page} cannot be reached ({_first_line(error)})"
+        raise _unreachable(source, error) from None
     raise WeightsError(f"{source}: {problem}") from None
+
+
+def _unreachable(source: HubSource, error: BaseException) -> _UnreachableError:
+    from huggingface_hub import constants
+
+    return _UnreachableError(
+        f"{source}: {constants.ENDPOINT} cannot be reached ({_first_line(error)})"
+    )
 
 
 @contextmanager

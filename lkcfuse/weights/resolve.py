@@ -79,7 +79,7 @@ def resolve(
         manifest = load_manifest(manifest, notify=notify)
     if isinstance(weights, str) and is_hub_address(weights):
         source = parse_hub_address(weights)
-        path = hub.fetch(source, offline=is_offline(offline), progress=progress)
+        path = hub.fetch(source, offline=is_offline(offline), notify=notify, progress=progress)
         return _from_file(path, weights, manifest, notify)
     if isinstance(weights, str) and "://" in weights:
         raise WeightsError(

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from checkpoints import authors_pth, entry, tiny_network, write_manifest
 from loopback import FileServer
+
+from lkcfuse.weights import load_manifest
+from lkcfuse.weights.store import Store
 
 SETTINGS = [
     *["LKCFUSE_MANIFEST", "LKCFUSE_MIRROR", "HF_HUB_OFFLINE", "HF_ENDPOINT", "HF_TOKEN"],
@@ -31,3 +35,30 @@ def server():
 def said():
     """What was said aloud, line by line; its `append` is a `notify`."""
     return []
+
+
+@pytest.fixture(scope="session")
+def network():
+    return tiny_network()
+
+
+@pytest.fixture(scope="session")
+def pth(network):
+    return authors_pth(network)
+
+
+@pytest.fixture
+def store(cache):
+    return Store()
+
+
+@pytest.fixture
+def offer(server, tmp_path):
+    """Serve bytes and return the manifest's entry for them."""
+
+    def call(data, file="best.pth", name="tiny", **fields):
+        server.files[f"/{file}"] = data
+        described = entry(name, server.url(f"/{file}"), data, **fields)
+        return load_manifest(write_manifest(tmp_path / "own.json", described)).get(name)
+
+    return call

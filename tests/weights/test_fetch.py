@@ -3,73 +3,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
-import struct
 import subprocess
 import sys
 import threading
-import zipfile
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-import torch
-from checkpoints import authors_pth, entry, safetensors, tiny_network, write_manifest
+from caches import listing, same
+from checkpoints import authors_pth, safetensors, tiny_network
 from loopback import Answer
 
-from lkcfuse.errors import InputError, ResourceError, WeightsError
-from lkcfuse.network import NetworkConfig, load_checkpoint, load_network
-from lkcfuse.weights import load_manifest
+from lkcfuse.errors import WeightsError
+from lkcfuse.network import load_checkpoint
 from lkcfuse.weights.download import Retries
-from lkcfuse.weights.fetch import import_file, pull
+from lkcfuse.weights.fetch import pull
 from lkcfuse.weights.store import CACHED, PARTIAL, REMOTE, Store
 
 QUICK = Retries(attempts=3, first_wait=0.01)
-
-
-@pytest.fixture(scope="module")
-def network():
-    return tiny_network()
-
-
-@pytest.fixture(scope="module")
-def pth(network):
-    return authors_pth(network)
-
-
-@pytest.fixture
-def store(cache):
-    return Store()
-
-
-@pytest.fixture
-def offer(server, tmp_path):
-    """Serve bytes and return the manifest's entry for them."""
-
-    def call(data, file="best.pth", name="tiny", **fields):
-        server.files[f"/{file}"] = data
-        described = entry(name, server.url(f"/{file}"), data, **fields)
-        return load_manifest(write_manifest(tmp_path / "own.json", described)).get(name)
-
-    return call
-
-
-def listing(store):
-    """The files of the cache by suffix, without locks."""
-    names = [path.name for path in store.folder.iterdir() if path.suffix != ".lock"]
-    return sorted(name.partition("-")[2][12:] if "-" in name else name for name in names)
-
-
-def set_aside(store):
-    return sorted(path.name for path in (store.folder / "rejected").iterdir())
-
-
-def same(path, network):
-    loaded = load_network(path).state_dict()
-    return all(torch.equal(loaded[key], tensor) for key, tensor in network.state_dict().items())
-
-
-# -- what goes well ------------------------------------------------------------------------------
 
 
 def test_a_pth_is_fetched_verified_and_converted_once(offer, store, network, pth, said, server):
@@ -158,9 +108,6 @@ def test_a_name_the_server_gives_is_not_used(offer, store, pth, server, cache):
     assert listing(store) == [".json", ".safetensors"]
 
 
-# -- offline -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("value", ["1", "true", "YES", "On"])
 def test_hf_hub_offline_never_touches_the_network(offer, store, pth, server, monkeypatch, value):
     monkeypatch.setenv("HF_HUB_OFFLINE", value)
@@ -189,9 +136,6 @@ def test_a_cache_that_others_filled_may_be_read_only(offer, pth, unprivileged_fo
     unprivileged_folder.chmod(0o555)
     os.seteuid(user)
     assert pull(it, Store(unprivileged_folder), notify=print) == path
-
-
-# -- interrupted ---------------------------------------------------------------------------------
 
 
 def test_an_unfinished_download_goes_on(offer, store, pth, server, network):
@@ -270,285 +214,6 @@ def test_a_second_thread_waits_for_the_first(offer, store, pth, server, said):
     assert len(set(paths)) == 1
     assert len(paths) == 3
     assert len(server.gets()) == 1
-
-
-# -- refused -------------------------------------------------------------------------------------
-
-
-def test_a_wrong_hash_is_refused_and_set_aside_and_the_good_copy_stays(
-    offer, store, pth, server, network
-):
-    good = pull(offer(pth), store, notify=print)
-    bad = offer(pth, "bad.pth", sha256="0" * 64)
-    with pytest.raises(WeightsError, match="does not match the hash") as caught:
-        pull(bad, store, notify=print)
-    assert server.url("/bad.pth") in str(caught.value)
-    assert str(store.folder / "rejected") in str(caught.value)
-    assert set_aside(store) == ["tiny-000000000000.pth"]
-    assert store.state(bad) == REMOTE
-    assert same(good, network)
-
-
-def test_a_wrong_length_is_refused(offer, store, pth, server):
-    it = offer(pth, bytes=len(pth) + 1)
-    with pytest.raises(WeightsError, match="it is not that file"):
-        pull(it, store, notify=print)
-    assert store.state(it) == REMOTE
-
-
-class Attack:
-    """A pickle that writes a file when it is loaded."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return (open, (self.path, "w"))
-
-
-def poisoned(tmp_path):
-    """A PyTorch archive whose pickle wants to run code."""
-    buffer = BytesIO()
-    torch.save({"model.init_conv.weight": torch.zeros(2)}, buffer)
-    result = BytesIO()
-    with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(result, "w") as new:
-        for name in old.namelist():
-            payload = pickle.dumps(Attack(tmp_path / "owned"), protocol=2)
-            new.writestr(name, payload if name.endswith("data.pkl") else old.read(name))
-    return result.getvalue()
-
-
-def header_of(tensors, data=b""):
-    text = json.dumps(tensors).encode()
-    return struct.pack("<Q", len(text)) + text + data
-
-
-def unfit(kind, tmp_path):
-    """A file whose hash is right and whose content is not."""
-    network = tiny_network()
-    if kind == "code":
-        return poisoned(tmp_path), "it could run code"
-    if kind == "raw pickle":
-        return pickle.dumps(Attack(tmp_path / "owned")), "neither a safetensors"
-    if kind == "cut archive":
-        return authors_pth(network)[:20_000], "damaged"
-    if kind == "text":
-        return b"<html>not found</html>", "neither a safetensors"
-    if kind == "nan":
-        network.state_dict()["head.conv.weight"][0, 0, 0, 0] = torch.nan
-        return authors_pth(network), "not finite"
-    if kind == "infinite":
-        network.state_dict()["head.conv.weight"][0, 0, 0, 0] = torch.inf
-        return authors_pth(network), "not finite"
-    if kind == "width":
-        return authors_pth(tiny_network(config=NetworkConfig(4, (5, 3, 3)))), "has width 4"
-    if kind == "shape":
-        renamed = torch.load(BytesIO(authors_pth(network)), weights_only=True)
-        renamed["model.final_conv.block.3.weight"] = torch.zeros(1, 8, 1, 1)
-        buffer = BytesIO()
-        torch.save(renamed, buffer)
-        return buffer.getvalue(), "has shape"
-    if kind == "other network":
-        buffer = BytesIO()
-        torch.save({"conv1.weight": torch.zeros(3)}, buffer)
-        return buffer.getvalue(), "no LKC-FUNet"
-    raise AssertionError(kind)
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *["code", "raw pickle", "cut archive", "text", "nan", "infinite", "width", "shape"],
-        "other network",
-    ],
-)
-def test_an_unfit_file_with_the_right_hash_is_refused_and_set_aside(offer, store, tmp_path, kind):
-    data, words = unfit(kind, tmp_path)
-    it = offer(data)
-    with pytest.raises(WeightsError, match=words) as caught:
-        pull(it, store, notify=print)
-    assert "set aside as" in str(caught.value)
-    assert len(set_aside(store)) == 1
-    assert listing(store) == ["rejected"]
-    assert not (tmp_path / "owned").exists()
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\xff" * 8,
-        struct.pack("<Q", 1 << 60) + b"{}",
-        struct.pack("<Q", 100) + b"{}",
-        header_of({"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}, b"\0" * 8),
-        header_of({"a": {"dtype": "F32", "shape": [9], "data_offsets": [0, 16]}}, b"\0" * 16),
-        header_of(
-            {
-                "a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]},
-                "b": {"dtype": "F32", "shape": [4], "data_offsets": [8, 24]},
-            },
-            b"\0" * 24,
-        ),
-        header_of({"a": {"dtype": "F32", "shape": [2, -2], "data_offsets": [0, 16]}}, b"\0" * 16),
-    ],
-    ids=["empty", "ones", "huge", "short", "cut", "lying shape", "overlap", "negative"],
-)
-def test_a_safetensors_file_that_lies_is_refused(offer, store, data):
-    it = offer(data or b"\0", "tiny.safetensors")
-    with pytest.raises(WeightsError, match="neither a safetensors file"):
-        pull(it, store, notify=print)
-    assert listing(store) == ["rejected"]
-
-
-def test_a_damaged_cached_file_is_set_aside_and_fetched_anew(
-    offer, store, pth, server, said, network
-):
-    it = offer(pth)
-    path = pull(it, store, notify=print)
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
-    assert same(pull(it, store, notify=said.append), network)
-    assert "does not match its hash: set aside as" in said[0]
-    assert len(server.gets()) == 2
-
-
-def test_a_damaged_cached_file_is_not_loaded_offline(offer, store, pth, said):
-    it = offer(pth)
-    path = pull(it, store, notify=print)
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(WeightsError, match="not in the cache and the network is off"):
-        pull(it, store, notify=said.append, offline=True)
-    assert "has " in said[0]
-    assert "set aside as" in said[0]
-
-
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"name": "tiny"}'])
-def test_a_damaged_record_means_fetching_anew(offer, store, pth, server, damage, network):
-    it = offer(pth)
-    pull(it, store, notify=print)
-    store.places(it).record.write_bytes(damage)
-    assert same(pull(it, store, notify=print), network)
-
-
-def test_a_record_cannot_point_out_of_the_cache(offer, store, pth, tmp_path, network):
-    it = offer(pth)
-    pull(it, store, notify=print)
-    record = store.places(it).record
-    fields = json.loads(record.read_text())
-    record.write_text(json.dumps({**fields, "file": "../../elsewhere.safetensors"}))
-    assert store.path(it) is None
-
-
-# -- the disk ------------------------------------------------------------------------------------
-
-
-def test_a_disk_that_is_too_small_is_told_before_the_download(offer, store, pth, server):
-    it = offer(pth, bytes=1 << 60)
-    with pytest.raises(ResourceError, match=r"MB are needed and .* MB free"):
-        pull(it, store, notify=print)
-    assert server.requests == []
-
-
-def test_a_disk_that_fills_up_is_told(offer, pth, server, tmp_path):
-    """A limit on the size of files stands in for a full disk."""
-    code = (
-        "import resource, signal, sys\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
-        "from lkcfuse.cli.app import run\n"
-        "sys.exit(run(sys.argv[1:]))\n"
-    )
-    offer(pth)
-    command = ["weights", "pull", "tiny", "--manifest", str(tmp_path / "own.json")]
-    ended = subprocess.run(
-        [sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=60
-    )
-    assert ended.returncode == 5, ended.stderr
-    assert "cannot be written" in ended.stderr
-    assert "LKCFUSE_CACHE" in ended.stderr
-
-
-def test_a_cache_that_cannot_be_written_is_told(offer, pth, request):
-    it = offer(pth)
-    store = Store(request.getfixturevalue("unprivileged_folder") / "weights")
-    with pytest.raises(ResourceError, match="set LKCFUSE_CACHE to another folder"):
-        pull(it, store, notify=print)
-
-
-def test_a_cache_that_is_a_file_is_told(offer, pth, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("LKCFUSE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(ResourceError, match="set LKCFUSE_CACHE to another folder"):
-        pull(offer(pth), Store(), notify=print)
-
-
-# -- carried by hand -----------------------------------------------------------------------------
-
-
-def test_a_file_carried_by_hand_is_verified_and_stays(offer, store, pth, network, tmp_path, server):
-    it = offer(pth)
-    file = tmp_path / "carried.pth"
-    file.write_bytes(pth)
-    path = import_file(it, file, store, notify=print)
-    assert same(path, network)
-    assert file.read_bytes() == pth
-    assert listing(store) == [".json", ".safetensors"]
-    assert server.requests == []
-    assert pull(it, store, notify=print, offline=True) == path
-
-
-def test_importing_again_changes_nothing(offer, store, pth, tmp_path, said):
-    it = offer(pth)
-    file = tmp_path / "carried.pth"
-    file.write_bytes(pth)
-    path = import_file(it, file, store, notify=print, keep=True)
-    before = path.stat().st_mtime_ns
-    assert import_file(it, file, store, notify=said.append) == path
-    assert path.stat().st_mtime_ns == before
-    assert said == ["tiny is in the cache already"]
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda data: data[:-1], "it is another file, or cut short"),
-        (lambda data: b"\0" + data[1:], "does not match the hash"),
-    ],
-)
-def test_another_file_carried_by_hand_is_refused(offer, store, pth, tmp_path, change, words):
-    file = tmp_path / "carried.pth"
-    file.write_bytes(change(pth))
-    with pytest.raises(WeightsError, match=words) as caught:
-        import_file(offer(pth), file, store, notify=print)
-    assert str(file) in str(caught.value)
-    assert file.exists()
-    assert not store.folder.exists() or listing(store) == []
-
-
-def test_a_file_of_the_hub_can_be_carried_by_hand(offer, store, pth, network, tmp_path):
-    source = {"hub": "me/fusion", "file": "deep/best.pth", "revision": "v1"}
-    it = offer(pth, source=source)
-    file = tmp_path / "best.pth"
-    file.write_bytes(pth)
-    path = import_file(it, file, store, notify=print)
-    assert same(path, network)
-    assert pull(it, store, notify=print, offline=True) == path
-
-
-def test_an_unfit_file_carried_by_hand_is_refused(offer, store, tmp_path):
-    data, words = unfit("code", tmp_path)
-    file = tmp_path / "carried.pth"
-    file.write_bytes(data)
-    with pytest.raises(WeightsError, match=words) as caught:
-        import_file(offer(data), file, store, notify=print)
-    assert str(file) in str(caught.value)
-    assert not (tmp_path / "owned").exists()
-
-
-def test_a_file_that_is_not_there_cannot_be_imported(offer, store, pth, tmp_path):
-    with pytest.raises(InputError, match="is not a file"):
-        import_file(offer(pth), tmp_path / "absent.pth", store, notify=print)
 
 
 def test_no_torch_is_needed_to_fetch_what_is_cached(offer, store, pth, tmp_path):

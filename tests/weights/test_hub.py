@@ -322,6 +322,18 @@ def test_a_hub_that_cannot_be_reached_is_told(hub, repo, resolve_afresh, monkeyp
     assert "cannot be reached" in message
 
 
+def test_a_hub_that_cannot_be_reached_leaves_what_is_cached(
+    hub, repo, resolve, resolve_afresh, monkeypatch
+):
+    hub.files[f"{repo}/best.pth"] = b"PK, if only in name"
+    found = resolve(f"hf:/{repo}/best.pth")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    again = resolve_afresh(f"hf:/{repo}/best.pth")
+    assert again[:3] == found[:3]
+    assert "cannot be reached" in again[3][0]
+    assert again[3][0].endswith(f"taking {found[0]}")
+
+
 def test_a_hub_over_plain_http_elsewhere_is_refused(hub, repo, resolve_afresh, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://hub.example")
     kind, message = resolve_afresh(f"hf:/{repo}/best.pth")

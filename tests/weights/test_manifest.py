@@ -73,6 +73,14 @@ def test_packaged_files_of_the_built_in_manifest_are_there_with_their_hash():
             assert Store().problem(it) is None, it.name
 
 
+def test_the_documented_manifest_is_valid(tmp_path):
+    page = built_in_path().parent / "docs" / "weights.md"
+    text = page.read_text(encoding="utf-8").partition("```json\n")[2].partition("```")[0]
+    path = tmp_path / "own.json"
+    path.write_text(text.replace("…64 hexadecimal digits…", "0" * 64))
+    assert [it.name for it in read_manifest(path)] == ["our-night"]
+
+
 def test_built_in_manifest_is_found_in_an_installed_package(tmp_path):
     package = Path(lkcfuse.__file__).parent
     skip = shutil.ignore_patterns("__pycache__", "*.safetensors")
