@@ -132,19 +132,35 @@ def _native(
 ) -> Iterator[tuple[Region, Tensor]]:
     margin = conv.kernel_size[0] // 2
     pixels = NATIVE_FLOATS // max(conv.in_channels, conv.out_channels)
-    side = max(8, math.isqrt(pixels) - 2 * margin)
-    if tile is not None:
-        side = min(side, tile)
-    # Equal regions rather than a thin rest at the end.
-    rows = math.ceil(features.height / math.ceil(features.height / side))
-    columns = math.ceil(features.width / math.ceil(features.width / side))
+    rows, columns = native_region(features.height, features.width, pixels, margin, tile)
     for region in cut(features.height, features.width, rows, columns):
         padded = workspace.take(
-            "padded", region.height + 2 * margin, region.width + 2 * margin, conv.in_channels
+            "padded", 1, region.height + 2 * margin, region.width + 2 * margin, conv.in_channels
         )
-        _fill_padded(features, region, margin, padded)
-        result = conv2d(padded.permute(2, 0, 1)[None], conv.weight, groups=conv.groups)
+        _fill_padded(features, region, margin, padded[0])
+        result = conv2d(padded.permute(0, 3, 1, 2), conv.weight, groups=conv.groups)
         yield region, result[0].permute(1, 2, 0)
+
+
+def native_region(
+    height: int, width: int, pixels: int, margin: int, tile: int | None
+) -> tuple[int, int]:
+    """Rows and columns of the regions that a native convolution goes through.
+
+    Whole rows lie in one piece in memory, so regions are as wide as the image where that leaves
+    them high enough for their margins not to cost much; else they are square.
+    """
+    rows = pixels // (width + 2 * margin) - 2 * margin
+    columns = width
+    if rows < min(height, 4 * margin):
+        rows = columns = max(8, math.isqrt(pixels) - 2 * margin)
+    if tile is not None:
+        rows, columns = min(rows, tile), min(columns, tile)
+    # Equal regions rather than a thin rest at the end.
+    return (
+        math.ceil(height / math.ceil(height / rows)),
+        math.ceil(width / math.ceil(width / columns)),
+    )
 
 
 def _fill_padded(features: Features, region: Region, margin: int, padded: Tensor) -> None:
@@ -161,14 +177,15 @@ def _fill_padded(features: Features, region: Region, margin: int, padded: Tensor
 
 def downsample(source: Features, conv: nn.Conv2d) -> Iterator[tuple[Region, Tensor]]:
     """The 3x3 convolution of stride 2 that halves a map; yields as `convolve` does."""
-    side = math.isqrt(NATIVE_FLOATS // conv.in_channels) // 2
-    for region in cut(source.height // 2, source.width // 2, side, side):
+    height, width = source.height // 2, source.width // 2
+    rows, columns = native_region(height, width, NATIVE_FLOATS // (4 * conv.in_channels), 1, None)
+    for region in cut(height, width, rows, columns):
         above = Region(2 * region.top, 2 * region.bottom, 2 * region.left, 2 * region.right)
-        padded = workspace.take("padded", above.height + 2, above.width + 2, conv.in_channels)
-        _fill_padded(source, above, 1, padded)
+        padded = workspace.take("padded", 1, above.height + 2, above.width + 2, conv.in_channels)
+        _fill_padded(source, above, 1, padded[0])
         # The last row and column of the margin are beyond what stride 2 reads.
-        pixels = padded[:-1, :-1].permute(2, 0, 1)[None]
-        yield region, conv2d(pixels, conv.weight, stride=2)[0].permute(1, 2, 0)
+        result = conv2d(padded.permute(0, 3, 1, 2), conv.weight, stride=2)
+        yield region, result[0, :, : region.height, : region.width].permute(1, 2, 0)
 
 
 def upsample(source: Features, conv: nn.Conv2d) -> Iterator[tuple[Region, Tensor]]:
@@ -178,16 +195,19 @@ def upsample(source: Features, conv: nn.Conv2d) -> Iterator[tuple[Region, Tensor
     convolutions at the lower resolution do it, with four ninths of the operations.
     """
     channels = conv.in_channels
-    side = math.isqrt(NATIVE_FLOATS // channels) // 2
+    rows, columns = native_region(
+        source.height, source.width, NATIVE_FLOATS // (4 * channels), 1, None
+    )
     phases = {(a, b): _phase_weight(conv.weight, a, b) for a in (0, 1) for b in (0, 1)}
-    for region in cut(source.height, source.width, side, side):
-        padded = workspace.take("padded", region.height + 2, region.width + 2, channels)
-        _fill_padded(source, region, 1, padded)
+    for region in cut(source.height, source.width, rows, columns):
+        padded = workspace.take("padded", 1, region.height + 2, region.width + 2, channels)
+        _fill_padded(source, region, 1, padded[0])
         result = workspace.take("upsampled", region.height, 2, region.width, 2, conv.out_channels)
         for (a, b), weight in phases.items():
-            window = padded[a : a + region.height + 1, b : b + region.width + 1]
-            values = conv2d(window.permute(2, 0, 1)[None], weight)[0]
-            result[:, a, :, b] = values.permute(1, 2, 0)
+            # All windows of the padded region are computed, and those of the phase taken: a part
+            # of the region would have to be copied first.
+            values = conv2d(padded.permute(0, 3, 1, 2), weight)[0].permute(1, 2, 0)
+            result[:, a, :, b] = values[a : a + region.height, b : b + region.width]
         doubled = Region(2 * region.top, 2 * region.bottom, 2 * region.left, 2 * region.right)
         yield doubled, result.view(doubled.height, doubled.width, conv.out_channels)
 

@@ -190,11 +190,17 @@ class StreamingRun:
         taps = conv.weight.numel()
         for region, values in layers.convolve(features, conv, self._spectra, self._tile):
             for band in row_bands(region, into.map.channels):
-                result = values[band.top - region.top : band.bottom - region.top]
+                rows = values[band.top - region.top : band.bottom - region.top]
+                # The values are part of wider rows; in one piece they are measured faster.
+                result = workspace.take("result", *rows.shape)
+                if shortcuts:
+                    torch.add(rows, shortcuts[0].compute(band), out=result)
+                    for shortcut in shortcuts[1:]:
+                        result.add_(shortcut.compute(band))
+                else:
+                    result.copy_(rows)
                 if conv.bias is not None:
                     result.add_(conv.bias)
-                for shortcut in shortcuts:
-                    result.add_(shortcut.compute(band))
                 into.statistics.add(result)
                 into.map.write(band, result)
             self._advance(taps * region.height * region.width)
