@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -67,7 +68,8 @@ def _make(folder: Path) -> None:
         folder.mkdir(exist_ok=True)
     except FileNotFoundError:
         raise UsageError(
-            f"{folder} cannot be made: its folder does not exist (make it: mkdir -p {folder})"
+            f"{folder} cannot be made: its folder does not exist "
+            f"(make it: mkdir -p {shlex.quote(str(folder.parent))})"
         ) from None
     except FileExistsError:
         raise UsageError(f"{folder} is a file: give -o a folder") from None

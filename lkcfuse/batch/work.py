@@ -107,7 +107,11 @@ class Work:
             while failure is None:
                 self._read_ahead(todo, reading, finishing, readers)
                 if not reading:
-                    break
+                    if not finishing:
+                        break
+                    # No room for another pair until one is written, or no other to come.
+                    failure = yield from self._finish(finishing.popleft())
+                    continue
                 job = reading.popleft()
                 self._take(job)
                 # The next pairs may be read while this one is in the network.
@@ -140,7 +144,7 @@ class Work:
         """Start reading pairs while there is room, taking the next to be as large as any so far."""
         while len(reading) < (AHEAD if self._largest else 1):
             held = sum(job.pixels for job in others) + len(reading) * self._largest
-            if (reading or others) and held + self._largest > PIXELS_IN_FLIGHT and held:
+            if held and held + self._largest > PIXELS_IN_FLIGHT:
                 return
             pair = next(todo, None)
             if pair is None:
@@ -155,6 +159,8 @@ class Work:
             job.error = error
             return
         job.record = read.done
+        if read.done is not None:
+            self._largest = max(self._largest, read.done.width * read.done.height)
         if read.pair is not None:
             height, width = read.pair.size
             job.pixels = height * width

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from lkcfuse.batch.claim import claim
+from lkcfuse.errors import ResourceError, UsageError
+
+
+def test_one_run_at_a_time(tmp_path):
+    folder = tmp_path / "fused"
+    with claim(folder), pytest.raises(UsageError, match="another run"), claim(folder):
+        pass
+    with claim(folder):
+        pass
+
+
+def test_shards_of_one_batch_run_side_by_side(tmp_path):
+    with claim(tmp_path, (1, 3)), claim(tmp_path, (3, 3)):
+        for rival in (None, (1, 3), (1, 2)):
+            with pytest.raises(UsageError, match="another run"), claim(tmp_path, rival):
+                pass
+        with claim(tmp_path, (2, 3)):
+            pass
+    with claim(tmp_path), pytest.raises(UsageError, match="another run"), claim(tmp_path, (1, 3)):
+        pass
+
+
+def test_a_killed_process_holds_nothing_and_its_temporary_files_go(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from lkcfuse.batch.claim import claim\n"
+        "with claim(Path(sys.argv[1])): print('claimed', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "claimed\n"
+    (tmp_path / "sub").mkdir()
+    left = [tmp_path / ".lkcfuse-1a2b.tmp", tmp_path / "sub" / ".lkcfuse-3c4d.tmp"]
+    kept = [tmp_path / "x.tmp", tmp_path / "sub" / ".lkcfuse-notes.txt"]
+    for path in left + kept:
+        path.touch()
+    with pytest.raises(UsageError, match="another run"), claim(tmp_path):
+        pass
+    assert all(path.exists() for path in left)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    with claim(tmp_path):
+        assert not any(path.exists() for path in left)
+        assert all(path.exists() for path in kept)
+
+
+def test_a_shard_leaves_the_temporary_files_of_the_others(tmp_path):
+    with claim(tmp_path, (1, 2)):
+        theirs = tmp_path / ".lkcfuse-1a2b.tmp"
+        theirs.touch()
+        with claim(tmp_path, (2, 2)):
+            assert theirs.exists()
+
+
+def test_folders_that_cannot_be_made(tmp_path):
+    missing = tmp_path / "not there"
+    with pytest.raises(UsageError, match=f"mkdir -p '{missing}'"), claim(missing / "fused"):
+        pass
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="is a file"), claim(tmp_path / "file"):
+        pass
+
+
+def test_folders_that_cannot_be_written_to(unprivileged_folder):
+    with pytest.raises(ResourceError, match="cannot be made"), claim(unprivileged_folder / "f"):
+        pass
+    with pytest.raises(ResourceError, match="cannot be written"), claim(unprivileged_folder):
+        pass
