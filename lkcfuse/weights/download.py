@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
-import os
 import random
 import re
 import time
@@ -225,8 +224,6 @@ class _Transfer:
             # A chunked body announces no length: what goes on past the end is another file.
             if response.read(1):
                 raise WeightsError(f"{self.url}: the server sends more than {self._size} bytes")
-            file.flush()
-            os.fsync(file.fileno())
 
     def _stored_validator(self) -> str | None:
         """Return the validator of the partial file, if this address gave it."""

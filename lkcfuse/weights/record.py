@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lkcfuse.atomic import atomic_write
 from lkcfuse.version import __version__
 from lkcfuse.weights.fields import Fields, read_whole
 
@@ -43,8 +42,11 @@ class Record:
 
     def write(self, path: Path) -> None:
         """Write the record, whole or not at all."""
-        with atomic_write(path, overwrite=True) as file:
-            file.write((json.dumps(asdict(self), indent=2) + "\n").encode())
+        # Not synced to disk, which can take seconds: what a power cut tears is found by its hash,
+        # or by its JSON, and fetched anew.
+        temporary = path.with_name(f".{path.name}.part")
+        temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> Record:
