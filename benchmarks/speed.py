@@ -1,6 +1,6 @@
 """Time to run the network: ours, against plain convolution, in one run on one machine.
 
-    python benchmarks/speed.py [--full] [--threads N] [--widths 8 32] [--command]
+    python benchmarks/speed.py [--full] [--threads N] [--widths 8 32] [--sizes 640x480] [--command]
 
 The reference is the same network with `torch.nn.functional.conv2d` throughout: once in the order of
 memory that the authors' code uses, once in channels-last. The table has seconds for one pair,
@@ -13,12 +13,17 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+# As the command line sets them, for both sides of the comparison.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 import numpy as np
 import torch
@@ -29,8 +34,8 @@ from lkcfuse.inference import infer
 from lkcfuse.network import LKCFUNet, NetworkConfig, save_checkpoint
 from lkcfuse.network.large_kernel import LargeKernelConv2d
 
-SIZES = [(256, 256), (480, 640)]
-FULL_SIZE = (1080, 1920)
+SIZES = {"256x256": (256, 256), "640x480": (480, 640)}
+FULL_SIZE = {"1920x1080": (1080, 1920)}
 
 
 def make_network(inner: int) -> LKCFUNet:
@@ -150,6 +155,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="also 1920x1080")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--widths", type=int, nargs="+", default=[8, 32])
+    parser.add_argument("--sizes", nargs="+", choices=[*SIZES, *FULL_SIZE], help="only these")
     parser.add_argument("--command", action="store_true", help="time the command line alone")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -158,9 +164,11 @@ def main() -> None:
         return
     print(f"torch {torch.__version__}, {arguments.threads} threads")
     print("columns: time, against conv2d, against conv2d in channels-last, rate\n")
+    sizes = SIZES | FULL_SIZE
+    names = arguments.sizes or [*SIZES, *(FULL_SIZE if arguments.full else ())]
     for inner in arguments.widths:
-        for height, width in SIZES + [FULL_SIZE] * arguments.full:
-            measure(inner, height, width)
+        for name in names:
+            measure(inner, *sizes[name])
 
 
 if __name__ == "__main__":

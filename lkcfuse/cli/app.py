@@ -105,6 +105,8 @@ def main() -> None:
     # Threads that wait for each other sleep rather than spin: with any other process on the
     # machine spinning costs up to ten times the time. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Large tensors come in large pages where the system has them: fewer of them to map and zero.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     # A file name that is no valid text comes out as the bytes it went in.
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     code = run(sys.argv[1:])

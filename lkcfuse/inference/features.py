@@ -17,7 +17,7 @@ from torch.nn.functional import conv2d
 
 from lkcfuse.inference.regions import Region
 from lkcfuse.inference.storage import FeatureMap
-from lkcfuse.network.overlap_save import workspace
+from lkcfuse.network.workspace import workspace
 
 CACHE_FLOATS = 128 * 1024
 """Floats that elementwise steps work on at a time, so that they stay in a core's cache."""

@@ -12,14 +12,10 @@ from torch.nn.functional import conv2d
 
 from lkcfuse.inference.features import Features
 from lkcfuse.inference.regions import Region, cut
-from lkcfuse.network.overlap_save import (
-    CHUNK_FLOATS,
-    TilePlan,
-    kernel_spectrum,
-    plan_tiles,
-    workspace,
-)
 from lkcfuse.network.overlap_save import convolve as overlap_save
+from lkcfuse.network.overlap_save import kernel_spectrum
+from lkcfuse.network.tiles import CHUNK_FLOATS, TilePlan, plan_tiles
+from lkcfuse.network.workspace import workspace
 
 NATIVE_FLOATS = 8 * 1024 * 1024
 """Floats of a region that goes through a native convolution; its result stays below the size

@@ -9,7 +9,7 @@ from lkcfuse.inference.layers import NATIVE_FLOATS, largest_region
 from lkcfuse.inference.options import SMALLEST_TILE
 from lkcfuse.network.blocks import LARGE_KERNEL_EXPANSION
 from lkcfuse.network.config import LEVELS, SIZE_MULTIPLE, NetworkConfig
-from lkcfuse.network.overlap_save import plan_tiles
+from lkcfuse.network.tiles import plan_tiles
 
 _BLOCK = 1 + LARGE_KERNEL_EXPANSION  # a large-kernel block: its map, and the hidden one
 LIVE_MAPS = (

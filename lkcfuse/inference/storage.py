@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lkcfuse.errors import ResourceError
 from lkcfuse.inference.regions import Region
-from lkcfuse.network.overlap_save import workspace
+from lkcfuse.network.workspace import workspace
 
 
 class FeatureMap(Protocol):

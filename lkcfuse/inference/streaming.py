@@ -42,7 +42,7 @@ from lkcfuse.network.blocks import (
 )
 from lkcfuse.network.config import LEVELS
 from lkcfuse.network.lkcfunet import LKCFUNet
-from lkcfuse.network.overlap_save import workspace
+from lkcfuse.network.workspace import workspace
 
 
 class NewMap(Protocol):

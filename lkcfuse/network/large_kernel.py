@@ -13,12 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from lkcfuse.network.overlap_save import (
-    convolve,
-    kernel_spectrum,
-    plan_tiles,
-    weight_gradient,
-)
+from lkcfuse.network.overlap_save import convolve, kernel_spectrum, weight_gradient
+from lkcfuse.network.tiles import plan_tiles
 
 
 class LargeKernelConv2d(nn.Conv2d):

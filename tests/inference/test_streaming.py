@@ -119,7 +119,7 @@ def test_resampling_by_regions_is_the_networks_own(monkeypatch, floats):
 
 
 def test_spectra_are_kept_within_their_budget():
-    from lkcfuse.network.overlap_save import plan_tiles
+    from lkcfuse.network.tiles import plan_tiles
 
     weight = torch.randn(8, 8, 15, 15)
     plan = plan_tiles(64, 64, 15, 8, 8, always=True)

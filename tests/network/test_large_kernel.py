@@ -75,7 +75,7 @@ def test_only_the_gradients_asked_for_are_computed():
 
 
 def test_a_large_layer_over_several_chunks_is_exact(monkeypatch):
-    monkeypatch.setattr("lkcfuse.network.overlap_save.CHUNK_FLOATS", 100_000)
+    monkeypatch.setattr("lkcfuse.network.tiles.CHUNK_FLOATS", 100_000)
     x, weight, bias, _ = random_layer(3, 2, 6, 4, 150, 90, 15)
     torch.testing.assert_close(
         fft_conv2d(x, weight, bias), reference(x, weight, bias), rtol=0, atol=2e-5

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lkcfuse.network.overlap_save import Workspace, direct_cost, plan_tiles
+from lkcfuse.network.tiles import direct_cost, plan_tiles
+from lkcfuse.network.workspace import Workspace
 
 
 @settings(deadline=None, max_examples=60)

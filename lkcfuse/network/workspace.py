@@ -1,0 +1,38 @@
+"""Memory kept from call to call."""
+
+from __future__ import annotations
+
+import math
+import threading
+
+import torch
+from torch import Tensor
+
+
+class Workspace(threading.local):
+    """Buffers kept from call to call, one set a thread.
+
+    Fresh large tensors are mapped and zeroed by the system at every allocation; that alone can
+    take as long as the arithmetic.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, Tensor] = {}
+
+    def take(self, name: str, *shape: int) -> Tensor:
+        """Return an uninitialised float32 tensor, valid until the same name is taken again."""
+        size = math.prod(shape)
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.numel() < size:
+            self._buffers.pop(name, None)
+            # One made in inference mode could not be written to in training.
+            with torch.inference_mode(False):
+                buffer = self._buffers[name] = torch.empty(size)
+        return buffer[:size].view(shape)
+
+    def clear(self) -> None:
+        """Give the memory back."""
+        self._buffers.clear()
+
+
+workspace = Workspace()
