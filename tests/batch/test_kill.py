@@ -87,15 +87,16 @@ def command(tmp_path, network):
     return words
 
 
-def kill_series(nursery, words, folder, references, *, kills, seed):
+def kill_series(nursery, words, folder, references, restore, *, kills, seed):
     """Kill runs at random moments until they were killed often enough.
 
     After each kill every file in the folder must be one of the references' of its name, whole.
 
-    Yields:
-        Whenever a run came to its end, the numbers so far: of kills, of those before the first
-        file and midway, of runs that came to their end, and of files compared. The caller then
-        makes the folder what it was at first.
+    Whenever a run comes to its end undisturbed, `restore` makes the folder what it was at first.
+
+    Returns:
+        Numbers of kills, of those before the first file and midway, of runs that came to their
+        end, and of files compared.
     """
     counts = dict.fromkeys(("kills", "early", "midway", "finished", "files"), 0)
     rng = random.Random(seed)
@@ -117,7 +118,7 @@ def kill_series(nursery, words, folder, references, *, kills, seed):
             assert contents(folder) == {name: wanted[-1] for name, wanted in references.items()}
             counts["finished"] += 1
             seconds = time.monotonic() - started
-            yield counts
+            restore()
         else:
             counts["kills"] += 1
             done = sum(found.get(name) == wanted[-1] for name, wanted in references.items())
@@ -126,7 +127,7 @@ def kill_series(nursery, words, folder, references, *, kills, seed):
     nursery.start(*words)
     assert nursery.end() == 0
     assert contents(folder) == {name: wanted[-1] for name, wanted in references.items()}
-    yield counts
+    return counts
 
 
 @pytest.mark.slow
@@ -137,9 +138,12 @@ def test_kills_at_random_moments_leave_what_an_undisturbed_run_leaves(nursery, c
     references = {name: [data] for name, data in contents(undisturbed).items()}
     assert len(references) == len(NAMES)
     fused = tmp_path / "fused"
-    counts = {}
-    for counts in kill_series(nursery, command(fused), fused, references, kills=KILLS, seed=1):
+
+    def restore():
         shutil.rmtree(fused)
+
+    words = command(fused)
+    counts = kill_series(nursery, words, fused, references, restore, kills=KILLS, seed=1)
     assert counts["kills"] == KILLS
     assert counts["midway"] > KILLS // 10, counts
     print(f"kill series: {counts}, 0 files that differ")
@@ -166,10 +170,9 @@ def test_kills_while_outputs_are_replaced_leave_the_old_or_the_new(
     restore()
     references = {name: [old[name], new[name]] for name in old}
     words = command(fused, "--force", weights=weights[1])
-    counts = {}
-    for counts in kill_series(nursery, words, fused, references, kills=KILLS // 2, seed=2):
-        assert counts["files"] == len(NAMES) * (counts["kills"] + counts["finished"])
-        restore()
+    counts = kill_series(nursery, words, fused, references, restore, kills=KILLS // 2, seed=2)
+    # At every moment every file is there, whole.
+    assert counts["files"] == len(NAMES) * (counts["kills"] + counts["finished"])
     assert counts["midway"] > KILLS // 20, counts
     print(f"kill series over older outputs: {counts}, 0 files that differ")
 
