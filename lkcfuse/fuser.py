@@ -224,18 +224,20 @@ class Fuser:
         for note in pair.notes(self.task):
             self._notify(note)
         network, weights, device, threads = self._ready()
-        lumas = {
-            "first": 1 - pair.first.luma if invert_first else pair.first.luma,
-            "second": pair.second.luma,
-        }
         black, white = weights.input_range
-        inputs = np.stack([lumas[source] for source in weights.channel_order])
+        inputs = np.empty((2, *pair.size), np.float32)
+        for plane, source in zip(inputs, weights.channel_order, strict=True):
+            image = pair.first if source == "first" else pair.second
+            image.copy_luma(plane)
+            if source == "first" and invert_first:
+                np.subtract(1, plane, out=plane)
         inputs *= np.float32(white - black)
         inputs += np.float32(black)
         with use_threads(threads):
             output = infer(network, inputs, device=device, options=self._options, progress=progress)
         del inputs  # of a large image it is no small part of the memory
-        if not np.isfinite(output).all():
+        # A value that is no number makes a bound none; a mask would be as large as an image.
+        if not np.isfinite([output.min(), output.max()]).all():
             raise WeightsError(
                 f"weights '{weights.name}' give values that are no numbers for "
                 f"{pair.first.name} and {pair.second.name}: choose others"
@@ -243,11 +245,11 @@ class Fuser:
         black, white = weights.output_range
         output -= np.float32(black)
         output /= np.float32(white - black)
-        luma = np.clip(output, 0, 1, out=output)
+        np.clip(output, 0, 1, out=output)
         keeps_chroma = self.task.keeps_chroma
         return Image(
-            luma=luma,
-            chroma=pair.second.chroma if keeps_chroma else None,
+            luma_samples=output,
+            chroma_samples=pair.second.chroma_samples if keeps_chroma else None,
             dtype=np.result_type(pair.first.dtype, pair.second.dtype),
             name="the fused image",
             icc_profile=pair.second.icc_profile if keeps_chroma else None,

@@ -1,4 +1,4 @@
-"""An image in memory: luma in float, chroma kept aside, and what it takes to write it back."""
+"""An image in memory: samples as they came, and the luma and chroma computed from them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lkcfuse.errors import InputError
-from lkcfuse.images.colour import FloatArray, rgb_to_ycbcr, ycbcr_to_rgb
-
-# Conversions go through a band of rows at a time: the float copies of a whole photograph would
-# need several times its own memory, and would not fit in a cache.
-_BAND_PIXELS = 1 << 18
+from lkcfuse.images.colour import FloatArray, rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb
+from lkcfuse.images.samples import Samples, full_scale, has_colour, row_bands, to_unit
 
 # Float sources that were resampled overshoot their range by a little; that much is clipped.
 _FLOAT_TOLERANCE = 1e-3
@@ -29,9 +26,14 @@ _COLOUR_SAMPLES = 1 << 18
 class Image:
     """A grey or colour image.
 
+    It keeps samples, of which luma and chroma are computed when they are asked for: as float32
+    planes they would take four times the memory of 8-bit RGB. The two may come from different
+    samples, as in a fused image, whose luma is new and whose chroma is a source's.
+
     Attributes:
-        luma: (H, W) float32 in [0, 1].
-        chroma: (H, W, 2) float32, Cb and Cr centred on 0; None for a grey image.
+        luma_samples: What the luma is computed from, as `Samples`; grey samples are the luma.
+        chroma_samples: The RGB (or RGBA) samples that the chroma is computed from, of the same
+            size and often the same array; None for a grey image.
         dtype: Type of the source's samples, so that a result can be written as deep: uint8, uint16
             or a float type.
         name: What messages call it: the file's path, or a word.
@@ -39,8 +41,8 @@ class Image:
         notes: What the user should know about the way it was read, a line each.
     """
 
-    luma: FloatArray
-    chroma: FloatArray | None
+    luma_samples: Samples
+    chroma_samples: Samples | None
     dtype: np.dtype[np.generic]
     name: str = "image"
     icc_profile: bytes | None = None
@@ -49,16 +51,52 @@ class Image:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
-        height, width = self.luma.shape
+        height, width = self.luma_samples.shape[:2]
         return height, width
+
+    @property
+    def luma(self) -> FloatArray:
+        """(H, W) float32 in [0, 1], computed anew each time."""
+        plane = np.empty(self.size, np.float32)
+        self.copy_luma(plane)
+        return plane
+
+    @property
+    def chroma(self) -> FloatArray | None:
+        """(H, W, 2) float32: Cb and Cr centred on 0, computed anew; None for a grey image."""
+        if self.chroma_samples is None:
+            return None
+        planes = np.empty((*self.size, 2), np.float32)
+        for rows in row_bands(*self.size):
+            planes[rows] = _chroma(self.chroma_samples[rows])
+        return planes
+
+    def copy_luma(self, plane: FloatArray) -> None:
+        """Compute the luma into an array, without another of the image's size.
+
+        Args:
+            plane: Gets the luma: (H, W) float32.
+        """
+        for rows in row_bands(*self.size):
+            plane[rows] = _luma(self.luma_samples[rows])
 
     def is_coloured(self) -> bool:
         """Whether an eye would see colour: more than the traces that JPEG leaves in grey."""
-        if self.chroma is None:
+        if self.chroma_samples is None:
             return False
-        step = max(1, math.isqrt(self.luma.size // _COLOUR_SAMPLES))
-        sample = self.chroma[::step, ::step]
+        height, width = self.size
+        step = max(1, math.isqrt(height * width // _COLOUR_SAMPLES))
+        sample = _chroma(self.chroma_samples[::step, ::step])
         return float(np.abs(sample).sum(axis=-1).mean()) > _VISIBLE_CHROMA
+
+
+def _luma(samples: Samples) -> FloatArray:
+    unit = to_unit(samples)
+    return unit if unit.ndim == 2 else rgb_to_luma(unit)
+
+
+def _chroma(samples: Samples) -> FloatArray:
+    return rgb_to_ycbcr(to_unit(samples))[1]
 
 
 def image_from_array(array: npt.ArrayLike, *, name: str = "array") -> Image:
@@ -66,7 +104,7 @@ def image_from_array(array: npt.ArrayLike, *, name: str = "array") -> Image:
 
     Args:
         array: (H, W) grey or (H, W, 3) RGB; uint8 or uint16 over their whole range, or a float
-            type in [0, 1].
+            type in [0, 1]. It is kept, not copied: leave it as it is while the image is in use.
         name: What messages call it.
 
     Returns:
@@ -80,23 +118,23 @@ def image_from_array(array: npt.ArrayLike, *, name: str = "array") -> Image:
         raise InputError(f"{name} has shape {pixels.shape}: give (H, W) grey or (H, W, 3) RGB")
     if 0 in pixels.shape:
         raise InputError(f"{name} has no pixels: its shape is {pixels.shape}")
-    dtype = pixels.dtype.newbyteorder("=")
-    if dtype.kind == "f":
-        _check_float_range(pixels, name)
-    elif dtype not in (np.uint8, np.uint16):
+    if pixels.dtype.kind != "f" and pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
         raise InputError(
             f"{name} has type {pixels.dtype}: give uint8, uint16, or float between 0 and 1"
         )
-    height, width = pixels.shape[:2]
-    luma = np.empty((height, width), np.float32)
-    chroma = np.empty((height, width, 2), np.float32) if pixels.ndim == 3 else None
-    for rows in _bands(height, width):
-        unit = _to_unit(pixels[rows])
-        if chroma is None:
-            luma[rows] = unit
-        else:
-            luma[rows], chroma[rows] = rgb_to_ycbcr(unit)
-    return Image(luma, chroma, dtype, name)
+    return image_from_samples(pixels, name=name)
+
+
+def image_from_samples(samples: Samples, *, name: str) -> Image:
+    """Make an image of samples, which may have an alpha channel; see `image_from_array`.
+
+    Raises:
+        InputError: There are float samples beyond 0 and 1.
+    """
+    if samples.dtype.kind == "f":
+        _check_float_range(samples, name)
+    dtype = samples.dtype.newbyteorder("=")
+    return Image(samples, samples if has_colour(samples) else None, dtype, name)
 
 
 def image_to_array(image: Image, dtype: npt.DTypeLike | None = None) -> npt.NDArray[np.generic]:
@@ -114,41 +152,23 @@ def image_to_array(image: Image, dtype: npt.DTypeLike | None = None) -> npt.NDAr
         rounded, floats in [0, 1].
     """
     target = np.dtype(image.dtype if dtype is None else dtype)
-    height, width = image.size
-    shape = (height, width) if image.chroma is None else (height, width, 3)
-    pixels = np.empty(shape, target)
-    for rows in _bands(height, width):
-        unit: FloatArray = np.clip(image.luma[rows], 0, 1)
-        if image.chroma is not None:
-            unit = ycbcr_to_rgb(unit, image.chroma[rows])
+    colour = image.chroma_samples
+    pixels = np.empty(image.size if colour is None else (*image.size, 3), target)
+    for rows in row_bands(*image.size):
+        unit = _luma(image.luma_samples[rows])
+        np.clip(unit, 0, 1, out=unit)
+        if colour is not None:
+            unit = ycbcr_to_rgb(unit, _chroma(colour[rows]))
         if target.kind == "u":
-            unit = np.rint(unit * np.float32(full_scale(target)))
+            unit *= np.float32(full_scale(target))
+            np.rint(unit, out=unit)
         pixels[rows] = unit
     return pixels
 
 
-def full_scale(dtype: np.dtype[np.generic]) -> int:
-    """Return the sample that stands for white: 255, 65535, or 1 for a float type."""
-    return 1 if dtype.kind == "f" else 256**dtype.itemsize - 1
-
-
-def _bands(height: int, width: int) -> list[slice]:
-    step = max(1, _BAND_PIXELS // width)
-    return [slice(top, min(top + step, height)) for top in range(0, height, step)]
-
-
-def _to_unit(pixels: npt.NDArray[np.generic]) -> FloatArray:
-    if pixels.dtype.kind == "f":
-        clipped: FloatArray = np.clip(pixels, 0, 1).astype(np.float32)
-        return clipped
-    unit: FloatArray = pixels.astype(np.float32)
-    unit /= np.float32(full_scale(pixels.dtype))
-    return unit
-
-
-def _check_float_range(pixels: npt.NDArray[np.generic], name: str) -> None:
+def _check_float_range(samples: Samples, name: str) -> None:
     # NaN propagates through both, and compares false.
-    lowest, highest = float(pixels.min()), float(pixels.max())
+    lowest, highest = float(samples.min()), float(samples.max())
     if not (lowest >= -_FLOAT_TOLERANCE and highest <= 1 + _FLOAT_TOLERANCE):
         raise InputError(
             f"{name} has float values from {lowest:g} to {highest:g}: scale them to 0..1"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,15 @@ import PIL.Image
 from PIL import ExifTags
 
 from lkcfuse.errors import InputError
-from lkcfuse.images.image import Image, full_scale, image_from_array
+from lkcfuse.images.image import Image, image_from_samples
+from lkcfuse.images.samples import (
+    Samples,
+    full_scale,
+    has_colour,
+    is_grey,
+    row_bands,
+    swap_red_and_blue,
+)
 
 MAX_PIXELS = 1 << 28
 """Pixels beyond which a file is taken for a decompression bomb; `LKCFUSE_MAX_PIXELS` moves it."""
@@ -44,7 +52,7 @@ _pillow_limit = threading.Lock()
 class _Decoded:
     """Samples as they stand in the file, turned upright."""
 
-    pixels: npt.NDArray[np.generic]
+    samples: Samples
     icc_profile: bytes | None
     notes: list[str] = field(default_factory=list)
 
@@ -152,24 +160,24 @@ def _decode(opened: PIL.Image.Image, file: BinaryIO, name: str) -> _Decoded:
                 f"{name} keeps 16-bit colour in separate planes, which is not read: "
                 "save it with interleaved channels"
             )
-        pixels = _decode_deep_colour(file, name)
+        samples = _decode_deep_colour(file, name)
     else:
-        pixels = _samples(opened, name)
-        if pixels.dtype == np.uint16 and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
-            pixels = 65535 - pixels
+        samples = _decode_with_pillow(opened, name)
+        if samples.dtype == np.uint16 and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            np.invert(samples, out=samples)  # 65535 minus each
     profile = opened.info.get("icc_profile")
     # Pillow and OpenCV turn TIFF themselves; Pillow then takes the tag away.
-    return _Decoded(_upright(pixels, _orientation(opened)), profile or None, notes)
+    return _Decoded(_upright(samples, _orientation(opened)), profile or None, notes)
 
 
-def _samples(opened: PIL.Image.Image, name: str) -> npt.NDArray[np.generic]:
+def _decode_with_pillow(opened: PIL.Image.Image, name: str) -> npt.NDArray[Any]:
     """Return what Pillow has decoded: (H, W), or (H, W, 2 to 4) with colour or alpha."""
     mode = opened.mode
     if mode.startswith("I;16"):
-        return np.asarray(opened).astype(np.uint16)
+        return _copy(opened, None, np.uint16)
     if mode == "I":
         # Older versions of Pillow keep 16-bit PNG this way.
-        whole = np.asarray(opened)
+        whole = _copy(opened, None, np.int32)
         if whole.min() < 0 or whole.max() > 65535:
             raise InputError(
                 f"{name} has integers from {whole.min()} to {whole.max()}: "
@@ -177,60 +185,63 @@ def _samples(opened: PIL.Image.Image, name: str) -> npt.NDArray[np.generic]:
             )
         return whole.astype(np.uint16)
     if mode == "F":
-        return np.array(opened)
+        return _copy(opened, None, np.float32)
     transparent = "transparency" in opened.info
     if mode == "1" or (mode == "L" and not transparent):
-        return np.array(opened.convert("L"))
+        return _copy(opened, "L", np.uint8)
     if mode in ("L", "LA", "La"):
-        return np.array(opened.convert("LA"))
+        return _copy(opened, "LA", np.uint8)
     has_alpha = transparent or mode in ("PA", "RGBA", "RGBa")
-    return np.array(opened.convert("RGBA" if has_alpha else "RGB"))
+    return _copy(opened, "RGBA" if has_alpha else "RGB", np.uint8)
 
 
-def _decode_deep_colour(file: BinaryIO, name: str) -> npt.NDArray[np.generic]:
+def _copy(opened: PIL.Image.Image, mode: str | None, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Copy an image out of Pillow, converted to a mode of one channel a letter unless it is None.
+
+    Asked for all at once, Pillow would make three copies of the whole on the way.
+    """
+    width, height = opened.size
+    channels = len(mode or "L")
+    samples = np.empty((height, width) if channels == 1 else (height, width, channels), dtype)
+    for rows in row_bands(height, width):
+        band = opened.crop((0, rows.start, width, rows.stop))
+        samples[rows] = np.asarray(band if mode is None else band.convert(mode))
+    return samples
+
+
+def _decode_deep_colour(file: BinaryIO, name: str) -> npt.NDArray[Any]:
     import cv2
 
     file.seek(0)
-    data = np.frombuffer(file.read(), np.uint8)
-    decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    decoded = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None or decoded.dtype != np.uint16 or decoded.ndim != 3:
         raise InputError(
             f"{name} is a kind of 16-bit colour image that is not read: "
             "save it upright as 16-bit PNG, or with 8 bits"
         )
-    order = [2, 1, 0, 3][: decoded.shape[2]]
-    pixels: npt.NDArray[np.generic] = decoded[..., order]
-    return pixels
+    swap_red_and_blue(decoded)
+    return decoded
 
 
 def _to_image(decoded: _Decoded, name: str) -> Image:
-    pixels, notes = decoded.pixels, decoded.notes
-    dtype = pixels.dtype
-    if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
-        colour, alpha = pixels[..., :-1], pixels[..., -1:]
-        opaque = full_scale(dtype)
-        if bool((alpha == opaque).all()):
-            pixels = colour
-        else:
-            notes.append(f"{name} is transparent in places: they count as black")
-            pixels = (colour / np.float32(opaque)) * (alpha / np.float32(opaque))
-        if pixels.shape[2] == 1:
-            pixels = pixels[..., 0]
-    if dtype == np.uint16 and 0 < int(decoded.pixels.max()) <= _SENSOR_MAXIMUM:
+    samples, notes = decoded.samples, decoded.notes
+    dtype = samples.dtype
+    has_alpha = samples.ndim == 3 and samples.shape[2] in (2, 4)
+    if has_alpha and samples[..., -1].min() == full_scale(dtype):
+        has_alpha = False
+        samples = samples[..., :-1] if samples.shape[2] == 4 else samples[..., 0]
+    if has_alpha:
+        notes.append(f"{name} is transparent in places: they count as black")
+    if dtype == np.uint16 and 0 < int(decoded.samples.max()) <= _SENSOR_MAXIMUM:
         notes.append(
             f"{name} fills less than a quarter of its 16-bit range: stretch its contrast "
             "for a fusion that is not dark"
         )
-    if pixels.ndim == 3 and _is_grey(pixels):
-        pixels = pixels[..., 0]
-    profile = decoded.icc_profile if pixels.ndim == 3 else None
-    image = image_from_array(pixels, name=name)
-    return replace(image, dtype=dtype, icc_profile=profile, notes=tuple(notes))
-
-
-def _is_grey(pixels: npt.NDArray[np.generic]) -> bool:
-    red = pixels[..., 0]
-    return np.array_equal(red, pixels[..., 1]) and np.array_equal(red, pixels[..., 2])
+    if has_colour(samples) and is_grey(samples):
+        # A copy, so that the other channels' memory is given back.
+        samples = (samples[..., ::3] if has_alpha else samples[..., 0]).copy()
+    profile = decoded.icc_profile if has_colour(samples) else None
+    return replace(image_from_samples(samples, name=name), icc_profile=profile, notes=tuple(notes))
 
 
 def _orientation(opened: PIL.Image.Image) -> int:
@@ -239,15 +250,15 @@ def _orientation(opened: PIL.Image.Image) -> int:
     return 1
 
 
-def _upright(pixels: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[np.generic]:
+def _upright(samples: Samples, orientation: int) -> Samples:
     """Turn and mirror rows and columns as EXIF's orientation (1 to 8) asks."""
     if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
+        samples = samples.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
+        samples = samples[:, ::-1]
     if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
+        samples = samples[::-1]
+    return samples
 
 
 def _max_pixels() -> int:

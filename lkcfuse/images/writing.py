@@ -16,6 +16,7 @@ from lkcfuse.atomic import atomic_write, check_destination
 from lkcfuse.errors import ResourceError, UsageError
 from lkcfuse.images.formats import Format, choose_format
 from lkcfuse.images.image import Image, image_to_array
+from lkcfuse.images.samples import swap_red_and_blue
 
 # JPEG keeps all its chroma (4:4:4) at a quality whose loss is hard to see; everything else is
 # lossless.
@@ -104,7 +105,7 @@ def _check_size(chosen: Format, size: tuple[int, int]) -> None:
         )
 
 
-def _encode(image: Image, chosen: Format) -> bytes:
+def _encode(image: Image, chosen: Format) -> bytes | memoryview:
     """Return the file's bytes, made in memory: only then is anything written anywhere."""
     pixels = image_to_array(image, chosen.depth_for(image.dtype))
     try:
@@ -114,22 +115,23 @@ def _encode(image: Image, chosen: Format) -> bytes:
         if image.icc_profile is not None and pixels.ndim == 3:
             options["icc_profile"] = image.icc_profile
         buffer = io.BytesIO()
-        PIL.Image.fromarray(pixels).save(buffer, **options)
+        picture = PIL.Image.fromarray(pixels)
+        del pixels  # of RGB Pillow has made a copy
+        picture.save(buffer, **options)
         return buffer.getvalue()
     except (OSError, RuntimeError, ValueError, struct.error) as error:
         # Too large for the format's own fields, for one (a TIFF ends at 4 GiB).
         raise ResourceError(f"{image.name} cannot be encoded as {chosen.name}: {error}") from None
 
 
-def _encode_deep_colour(pixels: npt.NDArray[np.generic], chosen: Format) -> bytes:
-    """Encode 16-bit or float RGB, which Pillow cannot hold, with OpenCV."""
+def _encode_deep_colour(pixels: npt.NDArray[Any], chosen: Format) -> memoryview:
+    """Encode 16-bit or float RGB, which Pillow cannot hold, with OpenCV; `pixels` are used up."""
     import cv2
 
     # Left to itself, OpenCV 4 packs float TIFF into a lossy LogLuv.
     options = [cv2.IMWRITE_TIFF_COMPRESSION, _TIFF_LZW] if chosen.name == "tiff" else []
-    blue_first = np.ascontiguousarray(pixels[..., ::-1])
-    done, encoded = cv2.imencode(chosen.suffixes[0], blue_first, options)
+    swap_red_and_blue(pixels)
+    done, encoded = cv2.imencode(chosen.suffixes[0], pixels, options)
     if not done:
         raise ValueError("OpenCV refuses it")
-    data: bytes = encoded.tobytes()
-    return data
+    return encoded.data

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lkcfuse.errors import InputError
-from lkcfuse.images import Image, image_from_array, image_to_array
-from lkcfuse.images import image as image_module
+from lkcfuse.images import Image, image_from_array, image_to_array, samples
 
 shapes = st.one_of(
     hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
@@ -47,21 +46,20 @@ def test_other_byte_orders_read_alike():
 
 def test_bands_do_not_show(monkeypatch):
     array = np.random.default_rng(2).integers(0, 256, (37, 11, 3)).astype(np.uint8)
-    whole = image_from_array(array)
-    monkeypatch.setattr(image_module, "_BAND_PIXELS", 25)
-    banded = image_from_array(array)
-    np.testing.assert_array_equal(banded.luma, whole.luma)
-    np.testing.assert_array_equal(banded.chroma, whole.chroma)
-    np.testing.assert_array_equal(image_to_array(banded), array)
+    image = image_from_array(array)
+    luma, chroma = image.luma, image.chroma
+    monkeypatch.setattr(samples, "_BAND_PIXELS", 25)
+    np.testing.assert_array_equal(image.luma, luma)
+    np.testing.assert_array_equal(image.chroma, chroma)
+    np.testing.assert_array_equal(image_to_array(image), array)
 
 
 def test_luma_beyond_the_range_is_clipped():
     luma = np.array([[-0.5, 0.5, 1.5]], np.float32)
     grey = image_to_array(Image(luma, None, np.dtype(np.uint8)))
     assert grey.tolist() == [[0, 128, 255]]
-    colour = image_to_array(
-        Image(luma, np.full((1, 3, 2), 0.3, np.float32), np.dtype(np.uint8)),
-    )
+    purple = np.broadcast_to(np.float32([0.9, 0.1, 0.9]), (1, 3, 3))
+    colour = image_to_array(Image(luma, purple, np.dtype(np.uint8)))
     assert colour[0, 0].tolist() == [0, 0, 0]
     assert colour[0, 2].tolist() == [255, 255, 255]
 
