@@ -285,13 +285,17 @@ def _summarise(outcomes: Sequence[Outcome], out: Output, *, seconds: float) -> N
     if verified:
         parts.append(f"{verified} verified and left as they were")
     out.note(", ".join(parts))
-    if failed:
-        shown = ", ".join(failed[:_NAMES_SHOWN])
-        more = f" and {len(failed) - _NAMES_SHOWN} more" if len(failed) > _NAMES_SHOWN else ""
-        raise LkcfuseError(
-            f"{len(failed)} of {_count(len(outcomes), 'pair')} failed: {shown}{more}; "
-            "the others are done, and running again does only these"
-        )
+    if not failed:
+        return
+    shown = ", ".join(failed[:_NAMES_SHOWN])
+    more = f" and {len(failed) - _NAMES_SHOWN} more" if len(failed) > _NAMES_SHOWN else ""
+    rest = "the others are done, and " if len(failed) < len(outcomes) else ""
+    # A bug is shown with --debug: its traceback, below this line's.
+    bugs = (o.error for o in outcomes if not isinstance(o.error, (LkcfuseError, type(None))))
+    raise LkcfuseError(
+        f"{len(failed)} of {_count(len(outcomes), 'pair')} failed: {shown}{more}; "
+        f"{rest}running again does only these"
+    ) from next(bugs, None)
 
 
 class _Warnings:

@@ -1,0 +1,136 @@
+"""Pairs per second of a batch against a plain loop over `Fuser.fuse_files`, in one run.
+
+The loop reads, fuses and writes one pair after the other. The batch does the three side by side,
+and besides hashes all files, keeps a journal and waits for the disk. Both must write the same
+bytes. What a batch can gain is the time that is not the network's: most on a GPU, and for small
+networks and large files.
+
+    python benchmarks/batch.py [--pairs 12] [--size 640x480] [--weights NAME|FILE] [--json]
+                               [--device auto] [--threads N] [--repeats 3]
+
+Exits with 1 where a file differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+
+from lkcfuse.batch import Outcome, open_batch, plan_folders
+from lkcfuse.fuser import Fuser
+
+STAGES = ("read", "fuse", "encode")
+
+
+def make_pairs(folder: Path, count: int, width: int, height: int) -> tuple[Path, Path]:
+    """Write pairs that compress about as photographs do: smooth shapes and some noise."""
+    rng = np.random.default_rng(0)
+    first, second = folder / "ir", folder / "vis"
+    for place in (first, second):
+        place.mkdir()
+    for number in range(count):
+        shapes = cv2.GaussianBlur(rng.random((height, width, 4), np.float32), (0, 0), 12)
+        shapes = (shapes - shapes.min()) / (shapes.max() - shapes.min())
+        pixels = 255 * shapes + rng.normal(0, 3, shapes.shape)
+        pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(first / f"{number}.png"), pixels[..., 0])
+        cv2.imwrite(str(second / f"{number}.png"), pixels[..., 1:])
+    return first, second
+
+
+def run_loop(fuser: Fuser, first: Path, second: Path, output: Path) -> float:
+    """Fuse one pair after the other; return the seconds."""
+    output.mkdir()
+    started = time.perf_counter()
+    for path in sorted(first.iterdir()):
+        fuser.fuse_files(path, second / path.name, output / path.name)
+    return time.perf_counter() - started
+
+
+def run_batch(fuser: Fuser, first: Path, second: Path, output: Path) -> tuple[float, list[Outcome]]:
+    """Fuse all pairs as a batch; return the seconds and the outcomes."""
+    started = time.perf_counter()
+    with open_batch(plan_folders(first, second, output)) as batch:
+        outcomes = list(batch.run(fuser))
+    return time.perf_counter() - started, outcomes
+
+
+def same_files(one: Path, other: Path) -> bool:
+    """Whether every image of one folder is in the other, byte for byte."""
+    return all(
+        path.read_bytes() == (other / path.name).read_bytes() for path in sorted(one.glob("*.png"))
+    )
+
+
+def stage_seconds(outcomes: list[Outcome]) -> dict[str, float]:
+    """Return the mean seconds a pair spent in each stage."""
+    records = [outcome.record for outcome in outcomes if outcome.record is not None]
+    return {
+        stage: sum(record.seconds[stage] for record in records) / max(len(records), 1)
+        for stage in STAGES
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--pairs", type=int, default=12)
+    parser.add_argument("--size", default="640x480", metavar="WxH")
+    parser.add_argument("--weights", default=None)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    width, height = (int(side) for side in options.size.split("x"))
+
+    fuser = Fuser(weights=options.weights, device=options.device, threads=options.threads).load()
+    ratios, loops, batches, stages, same = [], [], [], {}, True
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        first, second = make_pairs(folder, options.pairs, width, height)
+        run_loop(fuser, first, second, folder / "warm")
+        for repeat in range(options.repeats):
+            one, other = folder / f"loop{repeat}", folder / f"batch{repeat}"
+            # Turn and turn about, so that a machine that slows down slows both.
+            if repeat % 2:
+                batch, outcomes = run_batch(fuser, first, second, other)
+                loop = run_loop(fuser, first, second, one)
+            else:
+                loop = run_loop(fuser, first, second, one)
+                batch, outcomes = run_batch(fuser, first, second, other)
+            same = same and same_files(one, other)
+            stages = stage_seconds(outcomes)
+            loops.append(loop)
+            batches.append(batch)
+            ratios.append(loop / batch)
+    record = {
+        "size": options.size,
+        "pairs": options.pairs,
+        "using": fuser.describe(),
+        "loop_pairs_per_second": options.pairs / median(loops),
+        "batch_pairs_per_second": options.pairs / median(batches),
+        "ratio": median(ratios),
+        "seconds_per_pair": stages,
+        "same_bytes": same,
+    }
+    if options.json:
+        print(json.dumps(record))
+    else:
+        print(f"{options.pairs} pairs of {options.size} with {record['using']}")
+        print(f"loop   {options.pairs / median(loops):8.2f} pairs/s")
+        print(f"batch  {options.pairs / median(batches):8.2f} pairs/s, {median(ratios):.2f} times")
+        print(", ".join(f"{stage} {1e3 * spent:.1f} ms" for stage, spent in stages.items()))
+        print("same bytes" if same else "NOT the same bytes")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
