@@ -37,7 +37,7 @@ class Features(Protocol):
 
 def row_bands(region: Region, channels: int) -> Iterator[Region]:
     """Cut a region into bands of rows small enough to stay in cache."""
-    rows = max(1, CACHE_FLOATS * torch.get_num_threads() // (region.width * channels))
+    rows = max(1, CACHE_FLOATS // (region.width * channels))
     for top in range(region.top, region.bottom, rows):
         yield Region(top, min(top + rows, region.bottom), region.left, region.right)
 
@@ -181,23 +181,3 @@ class Concatenated:
         for part in self.parts:
             part.fill(region, out[..., start : start + part.channels])
             start += part.channels
-
-
-@dataclass
-class Doubled:
-    """A stored map at twice its height and width, each pixel repeated."""
-
-    source: FeatureMap
-
-    def __post_init__(self) -> None:
-        self.height, self.width = 2 * self.source.height, 2 * self.source.width
-        self.channels = self.source.channels
-
-    def fill(self, region: Region, out: Tensor) -> None:
-        """See `Features.fill`."""
-        half = region.scaled(1, 2)
-        values = self.source.read(half)
-        rows = torch.arange(region.top, region.bottom) // 2 - half.top
-        columns = torch.arange(region.left, region.right) // 2 - half.left
-        for index, row in enumerate(rows.tolist()):
-            torch.index_select(values[row], 0, columns, out=out[index])

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from lkcfuse.inference.features import Features
+from lkcfuse.inference.features import Features, row_bands
 from lkcfuse.inference.regions import Region, cut
 from lkcfuse.network.overlap_save import convolve as overlap_save
 from lkcfuse.network.overlap_save import kernel_spectrum
+from lkcfuse.network.parallel import for_each, worker_count
 from lkcfuse.network.tiles import CHUNK_FLOATS, TilePlan, plan_tiles
 from lkcfuse.network.workspace import workspace
 
-NATIVE_FLOATS = 8 * 1024 * 1024
-"""Floats of a region that goes through a native convolution; its result stays below the size
-(32 MB) from which the C library maps and zeroes memory anew at every allocation."""
+NATIVE_FLOATS = 2 * 1024 * 1024
+"""Floats of a region that goes through a native convolution: enough for its margins not to cost
+much, and below the size (32 MB) from which the C library maps and zeroes memory anew at every
+allocation."""
 
 
 class SpectrumCache:
@@ -47,23 +49,37 @@ class SpectrumCache:
         return self._kept[key]
 
 
+Emit = Callable[[Region, Tensor], None]
+"""Takes a piece of a result, `(height, width, outputs)`, in any thread and in any order.
+
+The values may be changed, and last until it returns.
+"""
+
+Advance = Callable[[float], None]
+"""Called with the multiplications of direct convolution just done, in the caller's thread."""
+
+
 def convolve(
-    features: Features, conv: nn.Conv2d, spectra: SpectrumCache, tile: int | None = None
-) -> Iterator[tuple[Region, Tensor]]:
+    features: Features,
+    conv: nn.Conv2d,
+    spectra: SpectrumCache,
+    emit: Emit,
+    *,
+    tile: int | None = None,
+    advance: Advance = lambda _: None,
+) -> None:
     """Convolve a map, stride 1 and zero padding, without the bias.
 
     Args:
         features: What to read.
         conv: The layer, dense or depthwise.
         spectra: Where transformed kernels are kept.
+        emit: Takes the result, in pieces that cover the map once.
         tile: Bound on the sides of a region, in pixels, or None for the fastest.
-
-    Yields:
-        Regions that cover the map once, with their values `(height, width, outputs)`, which are
-        valid, and may be changed, until the next one is asked for.
+        advance: Told of the work done.
     """
     plan = None
-    if conv.groups == 1:
+    if conv.groups == 1 and conv.weight.device.type == "cpu":
         plan = plan_tiles(
             features.height,
             features.width,
@@ -72,14 +88,20 @@ def convolve(
             conv.out_channels,
         )
     if plan is None:
-        yield from _native(features, conv, tile)
+        _native(features, conv, emit, tile, advance)
     else:
-        yield from _fourier(features, conv, plan, spectra, tile)
+        _fourier(features, conv, plan, spectra, emit, tile, advance)
 
 
 def _fourier(
-    features: Features, conv: nn.Conv2d, plan: TilePlan, spectra: SpectrumCache, tile: int | None
-) -> Iterator[tuple[Region, Tensor]]:
+    features: Features,
+    conv: nn.Conv2d,
+    plan: TilePlan,
+    spectra: SpectrumCache,
+    emit: Emit,
+    tile: int | None,
+    advance: Advance,
+) -> None:
     margin = conv.kernel_size[0] // 2
     spectrum = spectra.get(conv.weight, plan)
     largest = largest_region(plan, conv.in_channels, conv.out_channels, tile)
@@ -95,12 +117,23 @@ def _fourier(
         padded = workspace.take(
             "padded", 1, part.padded_height, part.padded_width, conv.in_channels
         )
-        _fill_padded(features, region, margin, padded[0])
-        for _, top, bottom, values in overlap_save(padded, spectrum, part):
-            yield (
-                Region(region.top + top, region.top + bottom, region.left, region.right),
-                values,
-            )
+        inner = _clear_margins(features, region, margin, padded[0])
+        target = _inner_view(region, inner, margin, padded[0])
+
+        def fill(band: Region, inner: Region = inner, target: Tensor = target) -> None:
+            features.fill(band, target[band.top - inner.top : band.bottom - inner.top])
+
+        for_each(fill, row_bands(inner, conv.in_channels))
+
+        def emit_piece(
+            _image: int, top: int, left: int, values: Tensor, region: Region = region
+        ) -> None:
+            top, left = region.top + top, region.left + left
+            height, width, _ = values.shape
+            emit(Region(top, top + height, left, left + width), values)
+
+        overlap_save(padded, spectrum, part, emit_piece)
+        advance(conv.weight.numel() * region.height * region.width)
 
 
 def largest_region(plan: TilePlan, inputs: int, outputs: int, tile: int | None) -> TilePlan:
@@ -124,43 +157,94 @@ def largest_region(plan: TilePlan, inputs: int, outputs: int, tile: int | None) 
 
 
 def _native(
-    features: Features, conv: nn.Conv2d, tile: int | None
-) -> Iterator[tuple[Region, Tensor]]:
+    features: Features, conv: nn.Conv2d, emit: Emit, tile: int | None, advance: Advance
+) -> None:
     margin = conv.kernel_size[0] // 2
     pixels = NATIVE_FLOATS // max(conv.in_channels, conv.out_channels)
-    rows, columns = native_region(features.height, features.width, pixels, margin, tile)
-    for region in cut(features.height, features.width, rows, columns):
-        padded = workspace.take(
-            "padded", 1, region.height + 2 * margin, region.width + 2 * margin, conv.in_channels
-        )
-        _fill_padded(features, region, margin, padded[0])
-        result = conv2d(padded.permute(0, 3, 1, 2), conv.weight, groups=conv.groups)
-        yield region, result[0].permute(1, 2, 0)
+    side = min(tile or math.inf, max(8, math.isqrt(pixels) - 2 * margin))
+
+    def work(region: Region) -> None:
+        padded = _padded(features, region, margin)
+        result = conv2d(padded, conv.weight, groups=conv.groups)
+        emit(region, result[0].permute(1, 2, 0))
+
+    _over_regions(work, features.height, features.width, side, conv.weight.numel(), advance)
 
 
-def native_region(
-    height: int, width: int, pixels: int, margin: int, tile: int | None
-) -> tuple[int, int]:
-    """Rows and columns of the regions that a native convolution goes through.
+def downsample(
+    source: Features, conv: nn.Conv2d, emit: Emit, advance: Advance = lambda _: None
+) -> None:
+    """The 3x3 convolution of stride 2 that halves a map; see `convolve`."""
 
-    Whole rows lie in one piece in memory, so regions are as wide as the image where that leaves
-    them high enough for their margins not to cost much; else they are square.
+    def work(region: Region) -> None:
+        above = Region(2 * region.top, 2 * region.bottom, 2 * region.left, 2 * region.right)
+        # The last row and column of the margin are beyond what stride 2 reads.
+        result = conv2d(_padded(source, above, 1), conv.weight, stride=2)
+        emit(region, result[0, :, : region.height, : region.width].permute(1, 2, 0))
+
+    side = math.isqrt(NATIVE_FLOATS // conv.in_channels) // 2
+    height, width = source.height // 2, source.width // 2
+    _over_regions(work, height, width, side, conv.weight.numel(), advance)
+
+
+def upsample(
+    source: Features, conv: nn.Conv2d, emit: Emit, advance: Advance = lambda _: None
+) -> None:
+    """Doubling by repetition, then a 3x3 convolution; see `convolve`.
+
+    Each of the four pixels that one becomes sees only 2 x 2 pixels of the source, so four 2x2
+    convolutions at the lower resolution do it, with four ninths of the operations.
     """
-    rows = pixels // (width + 2 * margin) - 2 * margin
-    columns = width
-    if rows < min(height, 4 * margin):
-        rows = columns = max(8, math.isqrt(pixels) - 2 * margin)
-    if tile is not None:
-        rows, columns = min(rows, tile), min(columns, tile)
+    phases = {(a, b): _phase_weight(conv.weight, a, b) for a in (0, 1) for b in (0, 1)}
+
+    def work(region: Region) -> None:
+        padded = _padded(source, region, 1)
+        height, width = region.height, region.width
+        result = workspace.take("upsampled", height, 2, width, 2, conv.out_channels)
+        for (a, b), weight in phases.items():
+            # All windows of the padded region are computed, and those of the phase taken: a part
+            # of the region would have to be copied first.
+            values = conv2d(padded, weight)[0].permute(1, 2, 0)
+            result[:, a, :, b] = values[a : a + height, b : b + width]
+        doubled = Region(2 * region.top, 2 * region.bottom, 2 * region.left, 2 * region.right)
+        emit(doubled, result.view(doubled.height, doubled.width, conv.out_channels))
+
+    side = math.isqrt(NATIVE_FLOATS // conv.in_channels) // 2
+    _over_regions(work, source.height, source.width, side, 4 * conv.weight.numel(), advance)
+
+
+def _over_regions(
+    work: Callable[[Region], None],
+    height: int,
+    width: int,
+    side: float,
+    multiplications: int,
+    advance: Advance,
+) -> None:
+    """Call a function for regions that cover an image, a few at a time on every thread."""
     # Equal regions rather than a thin rest at the end.
-    return (
-        math.ceil(height / math.ceil(height / rows)),
-        math.ceil(width / math.ceil(width / columns)),
+    rows = math.ceil(height / math.ceil(height / side))
+    columns = math.ceil(width / math.ceil(width / side))
+    regions = list(cut(height, width, rows, columns))
+    several = 8 * worker_count()
+    for start in range(0, len(regions), several):
+        some = regions[start : start + several]
+        for_each(work, some)
+        advance(multiplications * sum(region.height * region.width for region in some))
+
+
+def _padded(features: Features, region: Region, margin: int) -> Tensor:
+    """A region with its margin, zeros where the image has no pixels: `(1, channels, H, W)`."""
+    padded = workspace.take(
+        "padded region", 1, region.height + 2 * margin, region.width + 2 * margin, features.channels
     )
+    inner = _clear_margins(features, region, margin, padded[0])
+    features.fill(inner, _inner_view(region, inner, margin, padded[0]))
+    return padded.permute(0, 3, 1, 2)
 
 
-def _fill_padded(features: Features, region: Region, margin: int, padded: Tensor) -> None:
-    """Write a region and its margin into a buffer, zeros where the image has no pixels."""
+def _clear_margins(features: Features, region: Region, margin: int, padded: Tensor) -> Region:
+    """Zero what lies outside the image in a region with its margin; return what lies inside."""
     inner = region.grown(margin, features.height, features.width)
     top, left = inner.top - (region.top - margin), inner.left - (region.left - margin)
     bottom, right = top + inner.height, left + inner.width
@@ -168,44 +252,13 @@ def _fill_padded(features: Features, region: Region, margin: int, padded: Tensor
     padded[bottom:].zero_()
     padded[top:bottom, :left].zero_()
     padded[top:bottom, right:].zero_()
-    features.fill(inner, padded[top:bottom, left:right])
+    return inner
 
 
-def downsample(source: Features, conv: nn.Conv2d) -> Iterator[tuple[Region, Tensor]]:
-    """The 3x3 convolution of stride 2 that halves a map; yields as `convolve` does."""
-    height, width = source.height // 2, source.width // 2
-    rows, columns = native_region(height, width, NATIVE_FLOATS // (4 * conv.in_channels), 1, None)
-    for region in cut(height, width, rows, columns):
-        above = Region(2 * region.top, 2 * region.bottom, 2 * region.left, 2 * region.right)
-        padded = workspace.take("padded", 1, above.height + 2, above.width + 2, conv.in_channels)
-        _fill_padded(source, above, 1, padded[0])
-        # The last row and column of the margin are beyond what stride 2 reads.
-        result = conv2d(padded.permute(0, 3, 1, 2), conv.weight, stride=2)
-        yield region, result[0, :, : region.height, : region.width].permute(1, 2, 0)
-
-
-def upsample(source: Features, conv: nn.Conv2d) -> Iterator[tuple[Region, Tensor]]:
-    """Doubling by repetition, then a 3x3 convolution; yields as `convolve` does.
-
-    Each of the four pixels that one becomes sees only 2 x 2 pixels of the source, so four 2x2
-    convolutions at the lower resolution do it, with four ninths of the operations.
-    """
-    channels = conv.in_channels
-    rows, columns = native_region(
-        source.height, source.width, NATIVE_FLOATS // (4 * channels), 1, None
-    )
-    phases = {(a, b): _phase_weight(conv.weight, a, b) for a in (0, 1) for b in (0, 1)}
-    for region in cut(source.height, source.width, rows, columns):
-        padded = workspace.take("padded", 1, region.height + 2, region.width + 2, channels)
-        _fill_padded(source, region, 1, padded[0])
-        result = workspace.take("upsampled", region.height, 2, region.width, 2, conv.out_channels)
-        for (a, b), weight in phases.items():
-            # All windows of the padded region are computed, and those of the phase taken: a part
-            # of the region would have to be copied first.
-            values = conv2d(padded.permute(0, 3, 1, 2), weight)[0].permute(1, 2, 0)
-            result[:, a, :, b] = values[a : a + region.height, b : b + region.width]
-        doubled = Region(2 * region.top, 2 * region.bottom, 2 * region.left, 2 * region.right)
-        yield doubled, result.view(doubled.height, doubled.width, conv.out_channels)
+def _inner_view(region: Region, inner: Region, margin: int, padded: Tensor) -> Tensor:
+    """The part of a padded region that the image has pixels for."""
+    top, left = inner.top - (region.top - margin), inner.left - (region.left - margin)
+    return padded[top : top + inner.height, left : left + inner.width]
 
 
 def _phase_weight(weight: Tensor, a: int, b: int) -> Tensor:

@@ -8,8 +8,33 @@ does not cancel, so the order and the size of the regions do not show in the res
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
+
+from lkcfuse.inference.regions import Region
+
+
+class Part(NamedTuple):
+    """Statistics of some of a map's pixels, otherwise as in `ChannelStatistics`."""
+
+    pixels: int
+    mean: Tensor
+    deviations: Tensor
+
+
+def measure(values: Tensor) -> Part:
+    """Measure `(..., channels)` float32 values."""
+    pixels = values.reshape(-1, values.shape[-1])
+    count = pixels.shape[0]
+    if count == 0:
+        nothing = torch.zeros(values.shape[-1], dtype=torch.float64)
+        return Part(0, nothing, nothing)
+    # The same two-pass kernel that batch normalisation runs; `var_mean` over rows is some thirty
+    # times slower on a CPU.
+    mean, variance = torch.batch_norm_update_stats(pixels, None, None, 0.0)
+    return Part(count, mean.double().cpu(), variance.double().cpu() * count)
 
 
 class ChannelStatistics:
@@ -26,22 +51,14 @@ class ChannelStatistics:
         self.mean = torch.zeros(channels, dtype=torch.float64)
         self.deviations = torch.zeros(channels, dtype=torch.float64)
 
-    def add(self, values: Tensor) -> None:
-        """Take in `(..., channels)` float32 values of pixels not seen before."""
-        pixels = values.reshape(-1, values.shape[-1])
-        count = pixels.shape[0]
-        if count == 0:
+    def add(self, part: Part) -> None:
+        """Take in pixels not seen before."""
+        if part.pixels == 0:
             return
-        # The same two-pass kernel that batch normalisation runs; `var_mean` over rows is some
-        # thirty times slower on a CPU.
-        mean, variance = torch.batch_norm_update_stats(pixels, None, None, 0.0)
-        self._merge(count, mean.double().cpu(), variance.double().cpu() * count)
-
-    def _merge(self, count: int, mean: Tensor, deviations: Tensor) -> None:
-        total = self.count + count
-        shift = mean - self.mean
-        self.mean += shift * (count / total)
-        self.deviations += deviations + shift**2 * (self.count * count / total)
+        total = self.count + part.pixels
+        shift = part.mean - self.mean
+        self.mean += shift * (part.pixels / total)
+        self.deviations += part.deviations + shift**2 * (self.count * part.pixels / total)
         self.count = total
 
     def group_norm(self, norm: nn.GroupNorm) -> tuple[Tensor, Tensor]:
@@ -57,6 +74,27 @@ class ChannelStatistics:
             1, keepdim=True
         )
         return _affine(group_mean.expand_as(mean), variance.expand_as(mean), norm)
+
+
+class Gathering:
+    """Takes measurements in any order, from any thread, and merges them in one order.
+
+    So a result does not depend, in its last bit, on which thread was first.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Region, Part]] = []
+
+    def add(self, region: Region, values: Tensor) -> None:
+        """Measure the values of a region not seen before."""
+        self._parts.append((region, measure(values)))
+
+    def statistics(self, channels: int) -> ChannelStatistics:
+        """Merge what was taken in."""
+        result = ChannelStatistics(channels)
+        for _, part in sorted(self._parts, key=lambda pair: pair[0]):
+            result.add(part)
+        return result
 
 
 def batch_norm(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

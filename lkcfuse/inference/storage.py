@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import tempfile
+import threading
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +26,10 @@ from lkcfuse.network.workspace import workspace
 
 
 class FeatureMap(Protocol):
-    """A feature map `(height, width, channels)`, channels last, read and written by regions."""
+    """A feature map `(height, width, channels)`, channels last, read and written by regions.
+
+    Threads may read at the same time, and write to regions that nobody else reads or writes.
+    """
 
     height: int
     width: int
@@ -34,7 +38,7 @@ class FeatureMap(Protocol):
     def read(self, region: Region) -> Tensor:
         """Return the `(region.height, region.width, channels)` float32 values of a region.
 
-        They are valid until this map is read again, and not to be written to.
+        They are valid until this thread reads this map again, and not to be written to.
         """
         ...
 
@@ -94,7 +98,8 @@ class MemoryPool:
             return best
         # Free buffers of about this size were of no use, and would come on top of the new one.
         self._free = [buffer for buffer in self._free if not size / 2 <= buffer.numel() <= 2 * size]
-        return torch.empty(size)
+        with torch.inference_mode(False):  # written by threads that are not in that mode
+            return torch.empty(size)
 
     def give(self, buffer: Tensor) -> None:
         """Take a buffer back."""
@@ -234,17 +239,38 @@ def _bytes(values: Tensor) -> memoryview:
 
 
 def _read_exactly(file: FileIO, target: memoryview, offset: int) -> None:
-    file.seek(offset)
     done = 0
     while done < len(target):
-        count = file.readinto(target[done:])
+        count = _read_at(file, target[done:], offset + done)
         if not count:
             raise ResourceError("a scratch file is shorter than it was made")
         done += count
 
 
 def _write_exactly(file: FileIO, source: memoryview, offset: int) -> None:
-    file.seek(offset)
     done = 0
     while done < len(source):
-        done += file.write(source[done:])
+        done += _write_at(file, source[done:], offset + done)
+
+
+# Threads share a file, so its position cannot be relied on.
+if hasattr(os, "preadv"):
+
+    def _read_at(file: FileIO, target: memoryview, offset: int) -> int:
+        return os.preadv(file.fileno(), [target], offset)
+
+    def _write_at(file: FileIO, source: memoryview, offset: int) -> int:
+        return os.pwrite(file.fileno(), source, offset)
+
+else:
+    _POSITION = threading.Lock()
+
+    def _read_at(file: FileIO, target: memoryview, offset: int) -> int:
+        with _POSITION:
+            file.seek(offset)
+            return file.readinto(target) or 0
+
+    def _write_at(file: FileIO, source: memoryview, offset: int) -> int:
+        with _POSITION:
+            file.seek(offset)
+            return file.write(source) or 0

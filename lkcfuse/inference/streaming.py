@@ -14,6 +14,7 @@ folded into the reading of the next layer, two of the three steps of a fusion mo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -31,7 +32,12 @@ from lkcfuse.inference.features import (
 )
 from lkcfuse.inference.layers import SpectrumCache
 from lkcfuse.inference.regions import Region
-from lkcfuse.inference.statistics import ChannelStatistics, batch_norm, concatenated
+from lkcfuse.inference.statistics import (
+    ChannelStatistics,
+    Gathering,
+    batch_norm,
+    concatenated,
+)
 from lkcfuse.inference.storage import FeatureMap
 from lkcfuse.network.blocks import (
     LARGE_KERNEL_EXPANSION,
@@ -42,6 +48,7 @@ from lkcfuse.network.blocks import (
 )
 from lkcfuse.network.config import LEVELS
 from lkcfuse.network.lkcfunet import LKCFUNet
+from lkcfuse.network.parallel import for_each
 from lkcfuse.network.workspace import workspace
 
 
@@ -174,36 +181,39 @@ class StreamingRun:
 
     def _measure(self, features: Pointwise | FirstMaps) -> ChannelStatistics:
         """Statistics of features that are computed and not kept."""
-        statistics = ChannelStatistics(features.channels)
-        for band in self._bands(features, features.channels):
-            statistics.add(features.compute(band))
-        return statistics
+        gathering = Gathering()
+
+        def work(band: Region) -> None:
+            gathering.add(band, features.compute(band))
+
+        for_each(work, self._bands(features, features.channels))
+        return gathering.statistics(features.channels)
 
     def _convolve(
         self, features: Features, conv: nn.Conv2d, into: Measured, *shortcuts: Shortcut
     ) -> None:
         """Convolve, add the shortcuts, store and measure.
 
-        Shortcuts may read the map that is written: a band is read before it is replaced.
+        Shortcuts may read the map that is written: a piece is read before it is replaced.
         """
-        into.statistics = ChannelStatistics(into.map.channels)
-        taps = conv.weight.numel()
-        for region, values in layers.convolve(features, conv, self._spectra, self._tile):
-            for band in row_bands(region, into.map.channels):
-                rows = values[band.top - region.top : band.bottom - region.top]
-                # The values are part of wider rows; in one piece they are measured faster.
-                result = workspace.take("result", *rows.shape)
-                if shortcuts:
-                    torch.add(rows, shortcuts[0].compute(band), out=result)
-                    for shortcut in shortcuts[1:]:
-                        result.add_(shortcut.compute(band))
-                else:
-                    result.copy_(rows)
-                if conv.bias is not None:
-                    result.add_(conv.bias)
-                into.statistics.add(result)
-                into.map.write(band, result)
-            self._advance(taps * region.height * region.width)
+        gathering = Gathering()
+
+        def emit(region: Region, values: Tensor) -> None:
+            # In one piece, whatever they are a part of, for measuring to be fast.
+            result = workspace.take("result", *values.shape)
+            if shortcuts:
+                torch.add(values, shortcuts[0].compute(region), out=result)
+                for shortcut in shortcuts[1:]:
+                    result.add_(shortcut.compute(region))
+            else:
+                result.copy_(values)
+            if conv.bias is not None:
+                result.add_(conv.bias)
+            gathering.add(region, result)
+            into.map.write(region, result)
+
+        layers.convolve(features, conv, self._spectra, emit, tile=self._tile, advance=self._advance)
+        into.statistics = gathering.statistics(into.map.channels)
 
     def _residual(self, x: Measured, block: ResidualBlock, level: int) -> None:
         """A residual block without a convolution on the shortcut, in place."""
@@ -227,25 +237,32 @@ class StreamingRun:
         self._convolve(expanded, block.depthwise, hidden)
         activated = hidden.normalised(block.depthwise_norm)
         project = block.project.weight[:, :, 0, 0].T.contiguous()
-        statistics = ChannelStatistics(x.map.channels)
-        buffer = workspace.take
-        for band in self._bands(hidden.map, hidden.map.channels):
-            pixels = buffer("activated", band.height, band.width, hidden.map.channels)
+        gathering = Gathering()
+        channels, hidden_channels = x.map.channels, hidden.map.channels
+
+        def activate(band: Region) -> Tensor:
+            pixels = workspace.take("activated", band.height, band.width, hidden_channels)
             activated.fill(band, pixels)
-            projected = buffer("projected", band.height * band.width, x.map.channels)
-            torch.mm(pixels.view(-1, hidden.map.channels), project, out=projected)
-            statistics.add(projected)
-        scale, shift = statistics.group_norm(block.project_norm)
-        project = project * scale
-        into.statistics = ChannelStatistics(x.map.channels)
-        for band in self._bands(hidden.map, hidden.map.channels):
-            pixels = buffer("activated", band.height, band.width, hidden.map.channels)
-            activated.fill(band, pixels)
-            result = buffer("projected", band.height, band.width, x.map.channels)
+            return pixels.view(-1, hidden_channels)
+
+        def measure_projected(band: Region) -> None:
+            projected = workspace.take("projected", band.height * band.width, channels)
+            gathering.add(band, torch.mm(activate(band), project, out=projected))
+
+        for_each(measure_projected, self._bands(hidden.map, hidden_channels))
+        scale, shift = gathering.statistics(channels).group_norm(block.project_norm)
+        scaled = project * scale
+        gathering = Gathering()
+
+        def add_projected(band: Region) -> None:
+            result = workspace.take("projected", band.height, band.width, channels)
             torch.add(x.map.read(band), shift, out=result)
-            result.view(-1, x.map.channels).addmm_(pixels.view(-1, hidden.map.channels), project)
-            into.statistics.add(result)
+            result.view(-1, channels).addmm_(activate(band), scaled)
+            gathering.add(band, result)
             into.map.write(band, result)
+
+        for_each(add_projected, self._bands(hidden.map, hidden_channels))
+        into.statistics = gathering.statistics(channels)
         hidden.map.release()
 
     def _fused_residual(
@@ -309,48 +326,56 @@ class StreamingRun:
         mix = (fusion.mix.weight[:, :, 0, 0] * mix_scale[:, None]).T.contiguous()
         mix_bias = bias_of(fusion.mix) * mix_scale + mix_shift
 
-        statistics = ChannelStatistics(2 * channels)
-        for band in self._bands(x.map, 2 * channels):
+        gathering = Gathering()
+
+        def gate(band: Region) -> None:
             decoder, encoder = x.map.read(band), skip.map.read(band)
             logit = encoder.mean(2).mul_(of_mean * slope_difference)
             logit.add_(encoder.amax(2), alpha=of_max * slope_difference).add_(offset)
             weight = torch.sigmoid(logit)[..., None]
             shape = (band.height, band.width, channels)
-            a, b, gate, gates = (
-                workspace.take(f"fusion {part}", *shape) for part in ("a", "b", "c", "d")
+            a, b, mixed, gates = (
+                workspace.take(f"fusion {part}", *shape) for part in ("a", "b", "mixed", "gates")
             )
             torch.mul(decoder, weight + 1, out=a)
             torch.mul(encoder, 2 - weight, out=b)
-            torch.sigmoid(b, out=gate).mul_(a)
-            gate.addcmul_(torch.sigmoid(a, out=gates), b)
-            flat = gates.view(-1, channels)
-            torch.addmm(mix_bias, gate.view(-1, channels), mix, out=flat)
+            torch.sigmoid(b, out=mixed).mul_(a)
+            mixed.addcmul_(torch.sigmoid(a, out=gates), b)
+            torch.addmm(mix_bias, mixed.view(-1, channels), mix, out=gates.view(-1, channels))
             torch.mul(gates.sigmoid_(), decoder, out=a)
-            expanded = workspace.take("fusion expanded", flat.shape[0], 2 * channels)
+            expanded = workspace.take("fusion expanded", band.height * band.width, 2 * channels)
             torch.addmm(bias, a.view(-1, channels), expand, out=expanded)
-            statistics.add(expanded)
+            gathering.add(band, expanded)
             x.map.write(band, a)
-        return statistics
+
+        for_each(gate, self._bands(x.map, 2 * channels))
+        return gathering.statistics(2 * channels)
 
     def _downsample(self, x: Measured, conv: nn.Conv2d, level: int) -> Measured:
         half = self._new(level, f"encoder {level}")
-        self._store(layers.downsample(Stored(x.map), conv), conv, half)
+        with self._storing(conv, half) as emit:
+            layers.downsample(Stored(x.map), conv, emit, self._advance)
         return half
 
     def _upsample(self, x: Measured, conv: nn.Conv2d, level: int) -> Measured:
         double = self._new(level, f"decoder {level}")
-        self._store(layers.upsample(Stored(x.map), conv), conv, double)
+        with self._storing(conv, double) as emit:
+            layers.upsample(Stored(x.map), conv, emit, self._advance)
         x.map.release()
         return double
 
-    def _store(
-        self, regions: Iterator[tuple[Region, Tensor]], conv: nn.Conv2d, into: Measured
-    ) -> None:
-        for region, values in regions:
-            result = values.add_(bias_of(conv))
-            into.statistics.add(result)
+    @contextmanager
+    def _storing(self, conv: nn.Conv2d, into: Measured) -> Iterator[layers.Emit]:
+        """Add a bias to pieces of a result, store and measure them."""
+        gathering, bias = Gathering(), bias_of(conv)
+
+        def emit(region: Region, values: Tensor) -> None:
+            result = torch.add(values, bias, out=workspace.take("result", *values.shape))
+            gathering.add(region, result)
             into.map.write(region, result)
-            self._advance(conv.weight.numel() * region.height * region.width)
+
+        yield emit
+        into.statistics = gathering.statistics(into.map.channels)
 
     def _finish(self, x: Measured, first: FirstMaps, first_statistics: ChannelStatistics) -> Tensor:
         """The last residual block, of the decoder's result beside the first maps, and the head."""
@@ -380,12 +405,20 @@ class StreamingRun:
         self._convolve(normalised, block.second.conv, x, pointwise, direct)
         inner.map.release()
 
-        result = torch.empty(x.map.height, x.map.width)
-        features_of_head = x.normalised(head.norm)
-        for region, values in layers.convolve(
-            features_of_head, head.conv, self._spectra, self._tile
-        ):
+        with torch.inference_mode(False):  # written by other threads
+            result = torch.empty(x.map.height, x.map.width)
+
+        def emit(region: Region, values: Tensor) -> None:
             target = result[region.top : region.bottom, region.left : region.right]
             torch.add(values[..., 0], bias_of(head.conv), out=target)
+
+        layers.convolve(
+            x.normalised(head.norm),
+            head.conv,
+            self._spectra,
+            emit,
+            tile=self._tile,
+            advance=self._advance,
+        )
         x.map.release()
         return result

@@ -89,11 +89,16 @@ def _same(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     assert plan is not None
     padded = plan.pad(x.detach().permute(0, 2, 3, 1))
     weight, bias = weight.detach(), bias if bias is None else bias.detach()
-    out = torch.empty(x.shape[0], x.shape[2], x.shape[3], weight.shape[0])
-    for image, top, bottom, values in convolve(padded, kernel_spectrum(weight, plan), plan):
-        target = out[image, top:bottom]
+    with torch.inference_mode(False):  # written by threads that are not in that mode
+        out = torch.empty(x.shape[0], x.shape[2], x.shape[3], weight.shape[0])
+
+    def emit(image: int, top: int, left: int, values: Tensor) -> None:
+        height, width, _ = values.shape
+        target = out[image, top : top + height, left : left + width]
         if bias is None:
             target.copy_(values)
         else:
             torch.add(values, bias, out=target)
+
+    convolve(padded, kernel_spectrum(weight, plan), plan, emit)
     return out.permute(0, 3, 1, 2)

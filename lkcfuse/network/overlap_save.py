@@ -38,7 +38,7 @@ row; only pixels beyond the image's edge depend on what it finds there.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -49,23 +49,28 @@ from lkcfuse.network.tiles import TilePlan
 from lkcfuse.network.workspace import workspace
 
 BLOCK_COLUMNS = 2048
-"""Columns that a transform down or up goes through at a time."""
+"""Columns that a transform down goes through at a time, so as to stay in cache."""
+
+PIECE_FLOATS = 128 * 1024
+"""Floats of a piece of the result: half a core's cache."""
 
 
-def convolve(
-    padded: Tensor, spectrum: Tensor, plan: TilePlan
-) -> Iterator[tuple[int, int, int, Tensor]]:
-    """Convolve images with kernels given by their spectrum, a row of tiles at a time.
+Emit = Callable[[int, int, int, Tensor], None]
+"""Takes a piece of a result: image, first row, first column, values `(rows, columns, outputs)`.
+
+Called in any thread and in any order. The values may be changed, and last until it returns.
+"""
+
+
+def convolve(padded: Tensor, spectrum: Tensor, plan: TilePlan, emit: Emit) -> None:
+    """Convolve images with kernels given by their spectrum.
 
     Args:
         padded: `(N, padded_height, padded_width, inputs)`, contiguous: the image from row and
             column K // 2 on, zeros (or the neighbouring pixels) around it.
         spectrum: What `kernel_spectrum` returned for a plan of the same steps and kernel.
         plan: The tiles.
-
-    Yields:
-        Image, first row, last row (excluded) and the result there, `(rows, width, outputs)`, which
-        is valid, and may be changed, until the next one is asked for.
+        emit: Takes the result, in pieces that cover it once.
     """
     lines = [(image, row) for image in range(padded.shape[0]) for row in range(plan.rows)]
     size = plan.lines_at_once(padded.shape[3], spectrum.shape[4], len(lines))
@@ -73,7 +78,7 @@ def convolve(
         chunk = lines[start : start + size]
         columns = _transform_down(padded, chunk, plan)
         rows = _multiply(columns, spectrum, plan, len(chunk))
-        yield from _transform_up(rows, chunk, plan, spectrum.shape[4])
+        _transform_up(rows, chunk, plan, spectrum.shape[4], emit)
 
 
 def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -> Tensor:
@@ -249,17 +254,27 @@ def _fold_opposites(real: Tensor, imag: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _transform_up(
-    rows: Tensor, lines: list[tuple[int, int]], plan: TilePlan, outputs: int
-) -> Iterator[tuple[int, int, int, Tensor]]:
-    """Step 5, for the rows of tiles in turn; yields what `convolve` does."""
+    rows: Tensor, lines: list[tuple[int, int]], plan: TilePlan, outputs: int, emit: Emit
+) -> None:
+    """Step 5, in pieces of a row of tiles; emits what `convolve` does."""
     up = _inverse_up(plan.size_y, plan.size_x, plan.step_y)
-    band = workspace.take("band", plan.step_y, 1, plan.padded_width * outputs)
-    for index, (image, row) in enumerate(lines):
+    width = max(1, PIECE_FLOATS // (plan.step_y * outputs))
+
+    def transform(piece: tuple[int, int]) -> None:
+        index, left = piece
+        image, row = lines[index]
+        columns = min(width, plan.width - left)
+        wide = rows[:, index, left * outputs : (left + columns) * outputs]
+        band = workspace.take("band", plan.step_y, columns * outputs)
+        torch.mm(up, wide, out=band)
         top = row * plan.step_y
-        bottom = min(top + plan.step_y, plan.height)
-        _product_of_each(up, [rows[:, index]], band)
-        pixels = band.view(plan.step_y, plan.padded_width, outputs)
-        yield image, top, bottom, pixels[: bottom - top, : plan.width]
+        pixels = band.view(plan.step_y, columns, outputs)
+        emit(image, top, left, pixels[: plan.height - top])
+
+    for_each(
+        transform,
+        [(i, left) for i in range(len(lines)) for left in range(0, plan.width, width)],
+    )
 
 
 def _kernel_from_spectrum(spectrum: Tensor, plan: TilePlan) -> Tensor:

@@ -3,13 +3,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lkcfuse.inference.statistics import ChannelStatistics, batch_norm, concatenated
+from lkcfuse.inference.statistics import ChannelStatistics, batch_norm, concatenated, measure
 
 
 def gather(values, sizes):
     statistics = ChannelStatistics(values.shape[-1])
     for part in values.split(sizes):
-        statistics.add(part)
+        statistics.add(measure(part))
     return statistics
 
 
@@ -35,7 +35,7 @@ def test_the_parts_do_not_show_in_the_whole(seed, cuts, channels, offset):
 
 def test_nothing_to_add_changes_nothing():
     statistics = gather(torch.ones(3, 2), [3])
-    statistics.add(torch.empty(0, 4, 2))
+    statistics.add(measure(torch.empty(0, 4, 2)))
     assert statistics.count == 3
 
 

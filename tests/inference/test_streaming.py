@@ -82,13 +82,16 @@ def _all(values):
     return Region(0, values.shape[0], 0, values.shape[1])
 
 
-def assembled(regions, height, width, channels):
-    """Put regions together, and see that each pixel comes once."""
+def assembled(layer, height, width, channels):
+    """Put the pieces of a result together, and see that each pixel comes once."""
     result, seen = torch.zeros(height, width, channels), torch.zeros(height, width)
-    for region, values in regions:
+
+    def emit(region, values):
         rows, columns = slice(region.top, region.bottom), slice(region.left, region.right)
         result[rows, columns] = values
         seen[rows, columns] += 1
+
+    layer(emit)
     assert (seen == 1).all()
     return result.permute(2, 0, 1)[None]
 
@@ -100,7 +103,9 @@ def test_a_convolution_by_regions_is_conv2d(layer, tile):
     conv = torch.nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
     source, image = stored(70, 90, inputs)
     with torch.no_grad():
-        found = assembled(convolve(source, conv, SpectrumCache(0), tile), 70, 90, outputs)
+        found = assembled(
+            lambda emit: convolve(source, conv, SpectrumCache(0), emit, tile=tile), 70, 90, outputs
+        )
         torch.testing.assert_close(found, conv(image), rtol=0, atol=1e-5)
 
 
@@ -111,11 +116,24 @@ def test_resampling_by_regions_is_the_networks_own(monkeypatch, floats):
     source, image = stored(20, 36, 8)
     down, up = network.downsample[0], network.upsample[0]
     with torch.no_grad():
-        halved = assembled(downsample(source, down.conv), 10, 18, 8)
-        doubled = assembled(upsample(source, up.conv), 40, 72, 8)
+        halved = assembled(lambda emit: downsample(source, down.conv, emit), 10, 18, 8)
+        doubled = assembled(lambda emit: upsample(source, up.conv, emit), 40, 72, 8)
         bias = down.conv.bias[:, None, None], up.conv.bias[:, None, None]
         torch.testing.assert_close(halved + bias[0], down(image), rtol=0, atol=1e-5)
         torch.testing.assert_close(doubled + bias[1], up(image), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_same_image_gives_the_same_bits_whichever_thread_is_first(threads):
+    network, pair, before = random_network(inner=4), random_pair(90, 120), torch.get_num_threads()
+    expected = whole(network, pair)
+    try:
+        torch.set_num_threads(threads)
+        results = [infer(network, pair) for _ in range(3)]
+    finally:
+        torch.set_num_threads(before)
+    assert all((result == results[0]).all() for result in results)
+    assert abs(results[0] - expected).max() < 1e-4
 
 
 def test_spectra_are_kept_within_their_budget():
