@@ -224,15 +224,7 @@ class Fuser:
         for note in pair.notes(self.task):
             self._notify(note)
         network, weights, device, threads = self._ready()
-        black, white = weights.input_range
-        inputs = np.empty((2, *pair.size), np.float32)
-        for plane, source in zip(inputs, weights.channel_order, strict=True):
-            image = pair.first if source == "first" else pair.second
-            image.copy_luma(plane)
-            if source == "first" and invert_first:
-                np.subtract(1, plane, out=plane)
-        inputs *= np.float32(white - black)
-        inputs += np.float32(black)
+        inputs = pair.stack(weights.channel_order, weights.input_range, invert_first=invert_first)
         with use_threads(threads):
             output = infer(network, inputs, device=device, options=self._options, progress=progress)
         del inputs  # of a large image it is no small part of the memory

@@ -253,6 +253,14 @@ def test_progress_ends_at_its_total(maximum):
     assert all(0 <= done <= total for done, total in calls)
 
 
+def test_the_sources_stay_as_they_are(maximum):
+    first, second = noise(6, 5).astype(np.float32) / 255, noise(6, 5, 3, seed=1)
+    before = first.copy(), second.copy()
+    maximum.fuse(first, second, invert_first=True)
+    np.testing.assert_array_equal(first, before[0])
+    np.testing.assert_array_equal(second, before[1])
+
+
 def test_fuse_in_one_call(maximum_weights):
     first, second = noise(4, 5), noise(4, 5, seed=1)
     fused = fuse(first, second, weights=maximum_weights, device="cpu")

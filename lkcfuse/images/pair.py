@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import numpy as np
+
 from lkcfuse.errors import InputError
+from lkcfuse.images.colour import FloatArray
 from lkcfuse.images.image import Image
 from lkcfuse.images.reading import read_image
 from lkcfuse.tasks import Task
@@ -42,6 +46,34 @@ class Pair:
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
         return self.first.size
+
+    def stack(
+        self,
+        order: Sequence[str] = ("second", "first"),
+        value_range: tuple[float, float] = (0, 1),
+        *,
+        invert_first: bool = False,
+    ) -> FloatArray:
+        """Return the lumas of both, as a network takes them.
+
+        Args:
+            order: `first` and `second`, in the order of the network's channels.
+            value_range: What black and white become.
+            invert_first: The first image is black-hot: invert it.
+
+        Returns:
+            (2, H, W) float32; nothing else of the image's size is made on the way.
+        """
+        black, white = value_range
+        planes = np.empty((2, *self.size), np.float32)
+        for plane, source in zip(planes, order, strict=True):
+            image = self.first if source == "first" else self.second
+            image.copy_luma(plane)
+            if source == "first" and invert_first:
+                np.subtract(1, plane, out=plane)
+        planes *= np.float32(white - black)
+        planes += np.float32(black)
+        return planes
 
     def notes(self, task: Task) -> tuple[str, ...]:
         """Return what the user should know about the pair, a line each.
