@@ -96,6 +96,8 @@ def check(plan: Plan, state: State, *, overwrite: bool = False) -> None:
                 )
         elif known is not None:
             for source, path in ((known.first, pair.first), (known.second, pair.second)):
+                if str(path.absolute()) == source.path:
+                    continue
                 if os.path.realpath(path) == os.path.realpath(source.path):
                     continue
                 if file_sha256(path) != source.sha256:
