@@ -70,6 +70,8 @@ def _pool(workers: int) -> ThreadPoolExecutor:
         barrier = threading.Barrier(workers + 1)
 
         def start() -> None:
+            # A thread takes the common number over when torch first asks it: have that behind us.
+            torch.get_num_threads()
             torch.set_num_threads(1)
             barrier.wait()
 
