@@ -125,16 +125,22 @@ def _read(file: BinaryIO, name: str) -> Image:
 
 @contextmanager
 def _pillow_open(file: BinaryIO) -> Iterator[PIL.Image.Image]:
-    """Open with Pillow, under this module's limit on pixels instead of Pillow's own lower one."""
+    with _no_pillow_limit():
+        opened = PIL.Image.open(file, formats=_PILLOW_FORMATS)
+    with opened:
+        yield opened
+
+
+@contextmanager
+def _no_pillow_limit() -> Iterator[None]:
+    """Let this module's limit on pixels hold instead of Pillow's own lower one."""
     with _pillow_limit:
         pillows = PIL.Image.MAX_IMAGE_PIXELS
         PIL.Image.MAX_IMAGE_PIXELS = None
         try:
-            opened = PIL.Image.open(file, formats=_PILLOW_FORMATS)
+            yield
         finally:
             PIL.Image.MAX_IMAGE_PIXELS = pillows
-    with opened:
-        yield opened
 
 
 def _decode(opened: PIL.Image.Image, file: BinaryIO, name: str) -> _Decoded:
@@ -204,7 +210,8 @@ def _copy(opened: PIL.Image.Image, mode: str | None, dtype: npt.DTypeLike) -> np
     channels = len(mode or "L")
     samples = np.empty((height, width) if channels == 1 else (height, width, channels), dtype)
     for rows in row_bands(height, width):
-        band = opened.crop((0, rows.start, width, rows.stop))
+        with _no_pillow_limit():
+            band = opened.crop((0, rows.start, width, rows.stop))
         samples[rows] = np.asarray(band if mode is None else band.convert(mode))
     return samples
 
