@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
 
 from lkcfuse.batch.plan import PlannedPair
@@ -13,8 +12,9 @@ from lkcfuse.cpus import available_cpus
 from lkcfuse.errors import InputError, ResourceError
 from lkcfuse.metrics import select
 from lkcfuse.metrics.cases import Case, Plan
-from lkcfuse.metrics.scoring import Score, Scores, score, start_worker
+from lkcfuse.metrics.scoring import Score, Scores, score
 from lkcfuse.metrics.table import Table
+from lkcfuse.metrics.workers import WorkerPool
 
 Values = dict[str, float | None]
 
@@ -41,7 +41,7 @@ class Scorer:
         self.method = method
         self.names = tuple(metric.name for metric in select(metrics, reference=False))
         self._workers = workers or max(1, available_cpus() - 1)
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: WorkerPool | None = None
 
     def __enter__(self) -> Scorer:
         return self
@@ -53,7 +53,7 @@ class Scorer:
     def submit(self, pair: PlannedPair) -> Future[Scores]:
         """Have a pair scored whose output is written."""
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), start_worker)
+            self._pool = WorkerPool(self._workers)
         case = Case(pair.name, pair.first, pair.second, {self.method: pair.output})
         try:
             return self._pool.submit(_score, case, self.method, self.names)

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from lkcfuse.cli import output
-from lkcfuse.cli.options import ForceOption, JsonOption, QuietOption, TaskOption
+from lkcfuse.cli.options import ForceOption, JsonOption, QuietOption
 from lkcfuse.cli.output import Output
 from lkcfuse.errors import LkcfuseError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lkcfuse.metrics.cases import FusedPair, Plan
+    from lkcfuse.metrics.cases import Plan
     from lkcfuse.metrics.registry import Metric
     from lkcfuse.metrics.table import Table
 
 STREAM = "-"
 BATCH_FOLDER = Path("fused")
-JOURNAL = Path(".lkcfuse", "run.jsonl")
+DEFAULT_TASK = "ir-vis"
 
 # typer reads the annotations at run time, on Python 3.10 too, hence Optional.
 TableOption = Annotated[
@@ -83,6 +83,16 @@ ExplainOption = Annotated[
         "--explain", help="Tell what each metric is: formula, range, direction, source; no images."
     ),
 ]
+TaskNameOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--task",
+        "-t",
+        metavar="TASK",
+        help="What A and B are called: ir-vis, mri-ct, mri-pet or mri-spect. Left out: the "
+        "batch's, or ir-vis.",
+    ),
+]
 WorkersOption = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(
@@ -103,7 +113,7 @@ def evaluate(
     metrics: MetricsOption = None,
     baselines: BaselinesOption = False,
     explain: ExplainOption = False,
-    task: TaskOption = "ir-vis",
+    task: TaskNameOption = None,
     workers: WorkersOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -115,7 +125,6 @@ def evaluate(
     belong together by their stems. The table has one row for each pair and method, and a mean and
     a std row for each method.
     """
-    from lkcfuse.batch.journal import read_task
     from lkcfuse.cpus import available_cpus
     from lkcfuse.metrics import select
     from lkcfuse.metrics.cases import with_baselines
@@ -129,18 +138,16 @@ def evaluate(
     if explain:
         _explain(chosen, out)
         return
-    kind = get_task(task)
+    if task is not None:
+        get_task(task)
     to_stdout = table_path is not None and str(table_path) == STREAM
     if to_stdout and as_json:
         raise UsageError("the table and --json cannot share standard output: give it a file")
     if table_path is not None and not to_stdout:
         check_table(table_path, force=force)
 
-    methods = fused or [BATCH_FOLDER]
-    plan = _plan(methods, first, second, reference)
-    if first is None:
-        # The batch knows what its pairs show.
-        kind = get_task(read_task(methods[0]) or kind)
+    plan, own_task = _plan(fused or [BATCH_FOLDER], first, second, reference)
+    kind = get_task(task or own_task)
     if baselines:
         plan = with_baselines(plan)
     for note in plan.notes:
@@ -173,25 +180,22 @@ def evaluate(
 
 def _plan(
     fused: list[Path], first: Path | None, second: Path | None, reference: Path | None
-) -> Plan:
+) -> tuple[Plan, str]:
+    """Return what to score, and the task it was fused for as far as that is known."""
+    from lkcfuse.batch.journal import read_pairs, read_task
     from lkcfuse.metrics.cases import plan_batch, plan_paths
 
     if first is not None and second is not None:
-        return plan_paths(first, second, fused, reference)
+        return plan_paths(first, second, fused, reference), DEFAULT_TASK
     if first is not None or second is not None:
         raise UsageError("--a and --b go together: name both sources")
-    return plan_batch(_read_journal(fused[0]), fused, reference)
-
-
-def _read_journal(folder: Path) -> Sequence[FusedPair]:
-    """Return the pairs of the batch that wrote into this folder."""
-    from lkcfuse.batch.journal import read_pairs
-
-    if not (folder / JOURNAL).is_file():
+    task = read_task(fused[0])
+    if task is None:
         raise UsageError(
-            f"{folder} has no batch's journal ({JOURNAL}): name the sources with --a and --b"
+            f"{fused[0]} has no batch's journal: name the sources with --a and --b, "
+            "or run 'lkcfuse batch' first"
         )
-    return read_pairs(folder)
+    return plan_batch(read_pairs(fused[0]), fused, reference), task
 
 
 def _record(table: Table, failures: Sequence[Any]) -> dict[str, object]:

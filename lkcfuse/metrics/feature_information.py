@@ -52,7 +52,7 @@ def fmi(fused: ArrayLike | Plane, a: ArrayLike | Plane, b: ArrayLike | Plane) ->
     if min(height, width) < 1:
         return math.nan
     total = 0.0
-    for rows in strips(height, width, pixels=STRIP // CELLS, least=1):
+    for rows in strips(height, width, pixels=STRIP // 4, least=1):
         fused_windows, *source_windows = (_Windows.of(p.pixels, rows) for p in (f, a, b))
         for windows in source_windows:
             total += float(_information(fused_windows, windows).sum())

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -22,6 +19,7 @@ from lkcfuse.metrics.cases import BASELINES, MAXIMUM, Case, Plan
 from lkcfuse.metrics.evaluator import evaluate
 from lkcfuse.metrics.plane import FloatArray, Plane, planes
 from lkcfuse.metrics.registry import Needs, select
+from lkcfuse.metrics.workers import WorkerPool
 
 #: Starting a process costs about as much as scoring this many images.
 _WORTH_A_PROCESS = 4
@@ -103,9 +101,11 @@ def score(
     baselines = [method for method in plan.methods if method in BASELINES]
     results: dict[int, _Result] = {}
     report = progress or (lambda _done, _total: None)
-    for index, result in _results(plan.cases, names, baselines, workers):
-        results[index] = result
-        report(len(results), len(plan.cases))
+    # Closed at once when an interrupt comes here: the processes would go on until all is done.
+    with closing(_results(plan.cases, names, baselines, workers)) as finished:
+        for index, result in finished:
+            results[index] = result
+            report(len(results), len(plan.cases))
     ordered = [results[index] for index in range(len(plan.cases))]
     return Scores(
         tuple(r.values[m] for m in plan.methods for r in ordered if m in r.values),
@@ -138,27 +138,32 @@ class _Result:
 
 def _results(
     cases: Sequence[Case], names: list[str], baselines: list[str], workers: int
-) -> Iterator[tuple[int, _Result]]:
+) -> Generator[tuple[int, _Result], None, None]:
     """Yield each case's index and result, as they are done."""
     if workers < 2:
         with _one_thread():
             for index, case in enumerate(cases):
                 yield index, _score_case(case, names, baselines)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), start_worker)
     try:
-        futures = {
-            pool.submit(_score_case, case, names, baselines): index
-            for index, case in enumerate(cases)
-        }
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        with WorkerPool(workers) as pool:
+            waiting = iter(enumerate(cases))
+            running: dict[Future[_Result], int] = {}
+            while True:
+                for index, case in islice(waiting, 2 * workers - len(running)):
+                    running[pool.submit(_score_case, case, names, baselines)] = index
+                if not running:
+                    break
+                # Not without end: an interrupt is only answered between two waits where the
+                # system wakes another thread for it, or none (Windows).
+                done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield running.pop(future), future.result()
     except BrokenProcessPool:
         raise ResourceError(
-            "a worker process was killed, by want of memory most likely: use fewer (--workers 1)"
+            "a worker process ended before its work, for want of memory most likely: "
+            "use fewer (--workers 1)"
         ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _score_case(case: Case, names: list[str], baselines: list[str]) -> _Result:
@@ -214,22 +219,6 @@ def _read(path: Path, result: _Result) -> Plane:
     image = read_image(path)
     result.notes.extend(image.notes)
     return Plane(levels_of(image), str(path))
-
-
-def start_worker() -> None:
-    """Make a worker of a fresh process: one thread, and no life of its own."""
-    cv2.setNumThreads(1)
-    # Ctrl-C reaches the whole group; the parent answers it, and ends the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent is gone, even if that was killed."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 @contextmanager

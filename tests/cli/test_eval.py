@@ -3,8 +3,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -222,3 +225,33 @@ def test_torch_stays_out(folders):
     words = ["eval", *OURS, "--metrics", "EN"]
     done = subprocess.run([sys.executable, "-c", program, *words], check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at /proc")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_in_the_middle(folders, sent):
+    for folder in ("ir", "vis", "ours"):
+        big = folders / folder / "100.png"
+        PillowImage.fromarray(noise(shape=(400, 400))).save(big, compress_level=0)
+        for index in range(101, 160):
+            big.with_name(f"{index}.png").hardlink_to(big)
+    table = folders / "m.csv"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lkcfuse", "eval", "--gt-free", table, *OURS, "--workers", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None and len(children.read_text().split()) < 3:
+        time.sleep(0.02)  # two workers, and multiprocessing's own helper
+    # As a terminal does it: Ctrl-C reaches the workers too.
+    (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + sent
+    assert out == b""
+    assert err.decode().splitlines() == [
+        f"lkcfuse: {'interrupted' if sent == signal.SIGINT else 'terminated'}"
+    ]
+    assert not table.exists()
+    assert not list(folders.glob(".*"))

@@ -221,3 +221,17 @@ def test_every_metric_says_what_it_is(name):
     assert metric.source
     direction = "higher" if metric.higher_is_better else "lower"
     assert f"{direction} is better." in metric.function.__doc__
+
+
+def test_the_documentation_lists_every_metric():
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    rows = [line.split("|") for line in text.splitlines() if line.count("|") == 6]
+    cells = {
+        name: row for row in rows for name in METRICS if name in row[1].replace(",", " ").split()
+    }
+    for name, metric in METRICS.items():
+        _, _, needs, better, _, verified, _ = (cell.strip() for cell in cells[name])
+        assert needs == {"reference": "ground truth"}.get(metric.needs.value, metric.needs.value)
+        assert better.startswith("higher" if metric.higher_is_better else "lower"), name
+        assert better.endswith("*") is not metric.ranks, name
+        assert (verified == "yes") is metric.verified, name

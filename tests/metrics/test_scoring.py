@@ -67,7 +67,15 @@ def test_baselines_are_the_maximum_and_the_mean(case):
     a, b = noise(seed=1).astype(float), noise(seed=101).astype(float)
     assert (maximum.method, mean.method) == ("maximum", "mean")
     assert maximum.values == evaluate(np.maximum(a, b), a, b, SOME)
-    assert mean.values == evaluate((a + b) / 2, a, b, SOME)
+    assert mean.values == evaluate((a + b + 1) // 2, a, b, SOME)
+
+
+def test_the_mean_of_deep_sources_keeps_its_fractions(case, tmp_path):
+    deep = [noise(seed=seed, dtype=np.uint16) for seed in range(2)]
+    files = [save(tmp_path / f"{seed}.png", image) for seed, image in enumerate(deep)]
+    plan = with_baselines(plan_of(Case("1", *files, {"ours": files[0]})))
+    mean = score(plan, ["SD"]).scores[2]
+    assert mean.values["SD"] == pytest.approx(((deep[0] / 257 + deep[1] / 257) / 2).std())
 
 
 def test_ground_truths_where_there_are_some(case, tmp_path):
@@ -195,7 +203,8 @@ def test_workers_end_when_their_parent_is_killed(case, tmp_path):
     script.write_text(WAITING)
     one = case(1)
     files = [one.first, one.second, one.fused["ours"]]
-    parent = subprocess.Popen([sys.executable, script, *files], stdout=subprocess.PIPE)
+    command = [sys.executable, script, *files]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert parent.stdout.readline() == b"on\n"
     tasks = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
     workers = [pid for pid in tasks if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
