@@ -19,6 +19,9 @@ SSIM_C1 = (0.01 * 255) ** 2
 SSIM_C2 = (0.03 * 255) ** 2
 VIF_WINDOWS = (17, 9, 5, 3)
 VIF_NOISE = 2.0
+# How sharply two gradients on either side of upright are told apart: 0.9 at 0, 0.1 at
+# 2 degrees on the other side.
+LEAN_SLOPE = 120.0
 # Below this a variance is rounding: float32 squares of 0..255 carry an error of about 4e-3.
 VIF_FLAT = 1e-2
 
@@ -106,8 +109,8 @@ def qabf(fused: Tensor, a: Tensor, b: Tensor, *, border: str = "none") -> Tensor
     """Return the edge preservation Qabf per sample (Xydeas and Petrovic, 2000).
 
     The metric's angles lie in (-90, 90] degrees and their difference is not wrapped: two nearly
-    vertical edges that lean to either side count as opposed. Here it is wrapped, since the
-    derivative would push such edges the long way round; so values are slightly higher.
+    upright gradients that lean to either side count as opposed, and there the metric is flat. Here
+    the difference is wrapped and such a pair is discounted smoothly, so that it can be mended.
 
     Args:
         fused: Fused images, (N, 1, H, W), 0..255.
@@ -124,8 +127,12 @@ def qabf(fused: Tensor, a: Tensor, b: Tensor, *, border: str = "none") -> Tensor
     cross, dot = (fx * sy - fy * sx).abs(), (fx * sx + fy * sy).abs()
     turn = torch.atan2(cross + 1e-4, dot + 1e-4)
     agreement = 1 - turn / (math.pi / 2)
+    # Which side of upright: the metric's angle is 90 degrees, positive, where gx is 0.
+    side = torch.where(sx * sy < 0, -1.0, 1.0)
+    lean = fx * fy.sign() / f_strength * side
+    same_side = torch.where(sx.abs() < sy.abs(), torch.sigmoid(LEAN_SLOPE * lean + 2), 1.0)
     quality = 0.9994 * torch.sigmoid(15 * (ratio - 0.5))
-    quality = quality * 0.9879 * torch.sigmoid(22 * (agreement - 0.8))
+    quality = quality * 0.9879 * torch.sigmoid(22 * (agreement - 0.8)) * same_side
     weight = torch.where(s_strength > 0.02, s_strength, 0.0)
     total = weight.sum(dim=(1, 2, 3))
     return (quality * weight).sum(dim=(1, 2, 3)) / total.clamp_min(1e-6)
