@@ -255,3 +255,24 @@ def test_interrupted_in_the_middle(folders, sent):
     ]
     assert not table.exists()
     assert not list(folders.glob(".*"))
+
+
+def test_scores_the_last_batch_by_its_journal(lkcfuse, folders, maximum_weights):
+    batch = lkcfuse("batch", "ir", "vis", "--weights", maximum_weights, "--task", "mri-ct")
+    assert batch.code == 0, batch.err
+    words = ("--gt-free", "m.csv", "--baselines", "--metrics", "EN,SSIM,VIF")
+    done = lkcfuse("eval", *words)
+    assert done.code == 0, done.err
+    assert "mri-ct: A MRI, B CT, 2 pairs" in done.text
+    fused, maximum = (
+        [row for row in rows_of((folders / "m.csv").read_bytes()) if row["method"] == method]
+        for method in ("fused", "maximum")
+    )
+    assert [row["name"] for row in fused] == ["1", "day/2", "mean", "std"]
+    for ours, theirs in zip(fused, maximum, strict=True):
+        assert {**ours, "method": "maximum"} == theirs
+
+    beside = lkcfuse("eval", *words, "--fused", "fused", "--fused", "theirs", "--task", "ir-vis")
+    assert "ir-vis: A infrared, B visible, 2 pairs" in beside.text
+    methods = {row["method"] for row in rows_of((folders / "m.csv").read_bytes())}
+    assert methods == {"fused", "theirs", "maximum", "mean"}
