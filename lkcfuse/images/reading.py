@@ -50,9 +50,10 @@ _pillow_limit = threading.Lock()
 
 @dataclass
 class _Decoded:
-    """Samples as they stand in the file, turned upright."""
+    """What Pillow makes of a file; `samples` as they stand in it, None if they need OpenCV."""
 
-    samples: Samples
+    samples: Samples | None
+    orientation: int
     icc_profile: bytes | None
     notes: list[str] = field(default_factory=list)
 
@@ -105,7 +106,11 @@ def _read(file: BinaryIO, name: str) -> Image:
     file.seek(0)
     try:
         with _pillow_open(file) as opened:
-            decoded = _decode(opened, file, name)
+            decoded = _decode(opened, name)
+        del opened  # its memory goes before OpenCV's comes
+        samples = decoded.samples
+        if samples is None:
+            samples = _decode_deep_colour(file, name)
     except (InputError, MemoryError):
         raise
     except PIL.UnidentifiedImageError:
@@ -120,7 +125,7 @@ def _read(file: BinaryIO, name: str) -> Image:
     except Exception as error:
         # A broken file can make a decoder fail in any way: struct.error, IndexError, zlib.error.
         raise _damaged(name, str(error) or type(error).__name__) from None
-    return _to_image(decoded, name)
+    return _to_image(_upright(samples, decoded.orientation), decoded, name)
 
 
 @contextmanager
@@ -143,7 +148,7 @@ def _no_pillow_limit() -> Iterator[None]:
             PIL.Image.MAX_IMAGE_PIXELS = pillows
 
 
-def _decode(opened: PIL.Image.Image, file: BinaryIO, name: str) -> _Decoded:
+def _decode(opened: PIL.Image.Image, name: str) -> _Decoded:
     width, height = opened.size
     limit = _max_pixels()
     if width * height > limit:
@@ -160,20 +165,20 @@ def _decode(opened: PIL.Image.Image, file: BinaryIO, name: str) -> _Decoded:
         ";16" in str(tile[3]) for tile in getattr(opened, "tile", ())
     )
     opened.load()
+    samples = None
     if deep_colour:
         if tags.get(_TIFF_PLANAR) == _SEPARATE_PLANES:
             raise InputError(
                 f"{name} keeps 16-bit colour in separate planes, which is not read: "
                 "save it with interleaved channels"
             )
-        samples = _decode_deep_colour(file, name)
     else:
         samples = _decode_with_pillow(opened, name)
         if samples.dtype == np.uint16 and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
             np.invert(samples, out=samples)  # 65535 minus each
     profile = opened.info.get("icc_profile")
     # Pillow and OpenCV turn TIFF themselves; Pillow then takes the tag away.
-    return _Decoded(_upright(samples, _orientation(opened)), profile or None, notes)
+    return _Decoded(samples, _orientation(opened), profile or None, notes)
 
 
 def _decode_with_pillow(opened: PIL.Image.Image, name: str) -> npt.NDArray[Any]:
@@ -230,16 +235,17 @@ def _decode_deep_colour(file: BinaryIO, name: str) -> npt.NDArray[Any]:
     return decoded
 
 
-def _to_image(decoded: _Decoded, name: str) -> Image:
-    samples, notes = decoded.samples, decoded.notes
+def _to_image(samples: Samples, decoded: _Decoded, name: str) -> Image:
+    notes = decoded.notes
     dtype = samples.dtype
+    brightest = int(samples.max()) if dtype == np.uint16 else 0
     has_alpha = samples.ndim == 3 and samples.shape[2] in (2, 4)
     if has_alpha and samples[..., -1].min() == full_scale(dtype):
         has_alpha = False
         samples = samples[..., :-1] if samples.shape[2] == 4 else samples[..., 0]
     if has_alpha:
         notes.append(f"{name} is transparent in places: they count as black")
-    if dtype == np.uint16 and 0 < int(decoded.samples.max()) <= _SENSOR_MAXIMUM:
+    if 0 < brightest <= _SENSOR_MAXIMUM:
         notes.append(
             f"{name} fills less than a quarter of its 16-bit range: stretch its contrast "
             "for a fusion that is not dark"
