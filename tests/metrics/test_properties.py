@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
+import subprocess
 import sys
 from pathlib import Path
 
@@ -235,3 +237,10 @@ def test_the_documentation_lists_every_metric():
         assert better.startswith("higher" if metric.higher_is_better else "lower"), name
         assert better.endswith("*") is not metric.ranks, name
         assert (verified == "yes") is metric.verified, name
+
+
+def test_the_benchmark_runs_and_agrees():
+    path = Path(__file__).parents[2] / "benchmarks" / "metrics.py"
+    words = ["--size", "97x64", "--images", "1", "--repeats", "1", "--json"]
+    done = subprocess.run([sys.executable, path, *words], capture_output=True, check=True)
+    assert json.loads(done.stdout)["largest_difference"] < 1e-9
