@@ -1,0 +1,215 @@
+"""The network's blocks, each run over a whole map before the next one starts.
+
+Normalisations are folded into the reading of the layer that follows them, since by then the
+statistics are known; blocks work in place wherever what they read is not needed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lkcfuse.inference import layers
+from lkcfuse.inference.features import Features, FirstMaps, Pointwise, Stored
+from lkcfuse.inference.fusion import fuse
+from lkcfuse.inference.layers import SpectrumCache
+from lkcfuse.inference.maps import Maps, Measured, bands_of
+from lkcfuse.inference.regions import Region
+from lkcfuse.inference.statistics import ChannelStatistics, Gathering
+from lkcfuse.network.blocks import (
+    LargeKernelBlock,
+    MultipathAdaptiveFusion,
+    ResidualBlock,
+    bias_of,
+)
+from lkcfuse.network.parallel import for_each
+from lkcfuse.network.workspace import workspace
+
+
+class Shortcut(Protocol):
+    """What is added to the result of a convolution."""
+
+    def compute(self, band: Region) -> Tensor:
+        """Values of a band, `(height, width, channels)`, valid until the next call."""
+        ...
+
+
+class Blocks:
+    """Runs blocks.
+
+    Args:
+        maps: Makes the maps they need.
+        spectra: Transformed kernels.
+        tile: Bound on the sides of a region, in pixels; None for what is fastest.
+        advance: Called with the number of multiplications (of direct convolution) just done.
+    """
+
+    def __init__(
+        self, maps: Maps, spectra: SpectrumCache, tile: int | None, advance: layers.Advance
+    ) -> None:
+        self._maps = maps
+        self._spectra = spectra
+        self._tile = tile
+        self._advance = advance
+
+    def measure(self, features: Pointwise | FirstMaps) -> ChannelStatistics:
+        """Statistics of features that are computed and not kept."""
+        gathering = Gathering()
+
+        def work(band: Region) -> None:
+            gathering.add(band, features.compute(band))
+
+        for_each(work, bands_of(features, features.channels))
+        return gathering.statistics(features.channels)
+
+    def convolve(
+        self, features: Features, conv: nn.Conv2d, into: Measured, *shortcuts: Shortcut
+    ) -> None:
+        """Convolve, add the shortcuts, store and measure.
+
+        Shortcuts may read the map that is written: a piece is read before it is replaced.
+        """
+        gathering = Gathering()
+
+        def emit(region: Region, values: Tensor) -> None:
+            # In one piece, whatever they are a part of, for measuring to be fast.
+            result = workspace.take("result", *values.shape)
+            if shortcuts:
+                torch.add(values, shortcuts[0].compute(region), out=result)
+                for shortcut in shortcuts[1:]:
+                    result.add_(shortcut.compute(region))
+            else:
+                result.copy_(values)
+            if conv.bias is not None:
+                result.add_(conv.bias)
+            gathering.add(region, result)
+            into.map.write(region, result)
+
+        layers.convolve(features, conv, self._spectra, emit, tile=self._tile, advance=self._advance)
+        into.statistics = gathering.statistics(into.map.channels)
+
+    def residual(self, x: Measured, block: ResidualBlock, level: int) -> None:
+        """A residual block without a convolution on the shortcut, in place."""
+        inner = self._maps.inner(level, x.map.channels)
+        self.convolve(x.normalised(block.first.norm), block.first.conv, inner)
+        self.convolve(inner.normalised(block.second.norm), block.second.conv, x, x)
+        inner.map.release()
+
+    def large_kernel(
+        self, x: Measured, block: LargeKernelBlock, into: Measured, level: int
+    ) -> None:
+        """A large-kernel block from a map into another, or the same one."""
+        scale, shift = x.statistics.group_norm(block.norm)
+        expand = block.expand.weight[:, :, 0, 0]
+        weight, bias = (expand * scale).T, expand @ shift
+        statistics = self.measure(Pointwise(x.map, weight, bias, relu=False))
+        scale, shift = statistics.group_norm(block.expand_norm)
+        expanded = Pointwise(x.map, weight * scale, bias * scale + shift)
+
+        hidden = self._maps.inner(level, expanded.channels)
+        self.convolve(expanded, block.depthwise, hidden)
+        activated = hidden.normalised(block.depthwise_norm)
+        project = block.project.weight[:, :, 0, 0].T.contiguous()
+        gathering = Gathering()
+        channels, hidden_channels = x.map.channels, hidden.map.channels
+
+        def activate(band: Region) -> Tensor:
+            pixels = workspace.take("activated", band.height, band.width, hidden_channels)
+            activated.fill(band, pixels)
+            return pixels.view(-1, hidden_channels)
+
+        def measure_projected(band: Region) -> None:
+            projected = workspace.take("projected", band.height * band.width, channels)
+            gathering.add(band, torch.mm(activate(band), project, out=projected))
+
+        for_each(measure_projected, bands_of(hidden.map, hidden_channels))
+        scale, shift = gathering.statistics(channels).group_norm(block.project_norm)
+        scaled = project * scale
+        gathering = Gathering()
+
+        def add_projected(band: Region) -> None:
+            result = workspace.take("projected", band.height, band.width, channels)
+            torch.add(x.map.read(band), shift, out=result)
+            result.view(-1, channels).addmm_(activate(band), scaled)
+            gathering.add(band, result)
+            into.map.write(band, result)
+
+        for_each(add_projected, bands_of(hidden.map, hidden_channels))
+        into.statistics = gathering.statistics(channels)
+        hidden.map.release()
+
+    def fused_residual(
+        self,
+        x: Measured,
+        skip: Measured,
+        fusion: MultipathAdaptiveFusion,
+        block: ResidualBlock,
+        level: int,
+    ) -> None:
+        """A fusion module and the residual block after it, in place; the skip is released.
+
+        Of the fusion module's result only `gate * x` is kept, with half its channels: the 1x1
+        convolution that doubles them is folded with the normalisation that follows it, and on the
+        shortcut with the 1x1 convolution there.
+        """
+        expand, bias = fusion.expand.weight[:, :, 0, 0], bias_of(fusion.expand)
+        statistics = fuse(x, skip, fusion, expand.T.contiguous(), bias)
+        skip.map.release()
+        scale, shift = statistics.group_norm(block.first.norm)
+        first = Pointwise(x.map, (expand.T * scale).contiguous(), bias * scale + shift)
+        inner = self._maps.inner(level, x.map.channels)
+        self.convolve(first, block.first.conv, inner)
+
+        assert isinstance(block.shortcut, nn.Conv2d)
+        shortcut, shortcut_bias = block.shortcut.weight[:, :, 0, 0], bias_of(block.shortcut)
+        folded = Pointwise(
+            x.map, (shortcut @ expand).T.contiguous(), shortcut @ bias + shortcut_bias
+        )
+        self.convolve(inner.normalised(block.second.norm), block.second.conv, x, folded)
+        inner.map.release()
+
+    def downsample(self, x: Measured, conv: nn.Conv2d, level: int) -> Measured:
+        """A new map at half the resolution, that of `level`; `x` is kept, for the decoder."""
+        half = self._maps.new(level, f"encoder {level}")
+        with self._storing(conv, half) as emit:
+            layers.downsample(Stored(x.map), conv, emit, self._advance)
+        return half
+
+    def upsample(self, x: Measured, conv: nn.Conv2d, level: int) -> Measured:
+        """A new map at twice the resolution, that of `level`; `x` is released."""
+        double = self._maps.new(level, f"decoder {level}")
+        with self._storing(conv, double) as emit:
+            layers.upsample(Stored(x.map), conv, emit, self._advance)
+        x.map.release()
+        return double
+
+    @contextmanager
+    def _storing(self, conv: nn.Conv2d, into: Measured) -> Iterator[layers.Emit]:
+        """Add a bias to pieces of a result, store and measure them."""
+        gathering, bias = Gathering(), bias_of(conv)
+
+        def emit(region: Region, values: Tensor) -> None:
+            result = torch.add(values, bias, out=workspace.take("result", *values.shape))
+            gathering.add(region, result)
+            into.map.write(region, result)
+
+        yield emit
+        into.statistics = gathering.statistics(into.map.channels)
+
+    def last(self, x: Measured, norm: nn.GroupNorm, conv: nn.Conv2d) -> Tensor:
+        """The last convolution, to one channel: `(H, W)`."""
+        with torch.inference_mode(False):  # written by other threads
+            result = torch.empty(x.map.height, x.map.width)
+
+        def emit(region: Region, values: Tensor) -> None:
+            target = result[region.top : region.bottom, region.left : region.right]
+            torch.add(values[..., 0], bias_of(conv), out=target)
+
+        layers.convolve(
+            x.normalised(norm), conv, self._spectra, emit, tile=self._tile, advance=self._advance
+        )
+        return result
