@@ -56,6 +56,13 @@ class Nursery:
         print(json.dumps([str(word) for word in words]), file=self.process.stdin, flush=True)
         return int(self.process.stderr.readline())
 
+    def finish(self, *words):
+        """Let a run come to its end, and return the seconds it took."""
+        started = time.monotonic()
+        self.start(*words)
+        assert self.end() == 0
+        return time.monotonic() - started
+
     def end(self):
         """Wait until the run has ended, and return its exit code; below 0 for a signal."""
         return os.waitstatus_to_exitcode(int(self.process.stderr.readline()))
@@ -87,12 +94,13 @@ def command(tmp_path, network):
     return words
 
 
-def kill_series(nursery, words, folder, references, restore, *, kills, seed):
+def kill_series(nursery, words, folder, references, restore, *, seconds, kills, seed):
     """Kill runs at random moments until they were killed often enough.
 
     After each kill every file in the folder must be one of the references' of its name, whole.
 
-    Whenever a run comes to its end undisturbed, `restore` makes the folder what it was at first.
+    A moment is any up to somewhat more than the `seconds` that an undisturbed run takes. Whenever a
+    run comes to its end undisturbed, `restore` makes the folder what it was at first.
 
     Returns:
         Numbers of kills, of those before the first file and midway, of runs that came to their
@@ -100,10 +108,8 @@ def kill_series(nursery, words, folder, references, restore, *, kills, seed):
     """
     counts = dict.fromkeys(("kills", "early", "midway", "finished", "files"), 0)
     rng = random.Random(seed)
-    seconds = 1.0
     while counts["kills"] < kills:
         child = nursery.start(*words)
-        started = time.monotonic()
         time.sleep(rng.uniform(0, 1.1 * seconds))
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
@@ -117,15 +123,13 @@ def kill_series(nursery, words, folder, references, restore, *, kills, seed):
         if code == 0:
             assert contents(folder) == {name: wanted[-1] for name, wanted in references.items()}
             counts["finished"] += 1
-            seconds = time.monotonic() - started
             restore()
         else:
             counts["kills"] += 1
             done = sum(found.get(name) == wanted[-1] for name, wanted in references.items())
             counts["midway" if 0 < done < len(references) else "early"] += 1
     # Whatever the last kill left is finished by a run that is let alone.
-    nursery.start(*words)
-    assert nursery.end() == 0
+    nursery.finish(*words)
     assert contents(folder) == {name: wanted[-1] for name, wanted in references.items()}
     return counts
 
@@ -133,8 +137,7 @@ def kill_series(nursery, words, folder, references, restore, *, kills, seed):
 @pytest.mark.slow
 def test_kills_at_random_moments_leave_what_an_undisturbed_run_leaves(nursery, command, tmp_path):
     undisturbed = tmp_path / "undisturbed"
-    nursery.start(*command(undisturbed))
-    assert nursery.end() == 0
+    seconds = nursery.finish(*command(undisturbed))
     references = {name: [data] for name, data in contents(undisturbed).items()}
     assert len(references) == len(NAMES)
     fused = tmp_path / "fused"
@@ -143,7 +146,9 @@ def test_kills_at_random_moments_leave_what_an_undisturbed_run_leaves(nursery, c
         shutil.rmtree(fused)
 
     words = command(fused)
-    counts = kill_series(nursery, words, fused, references, restore, kills=KILLS, seed=1)
+    counts = kill_series(
+        nursery, words, fused, references, restore, seconds=seconds, kills=KILLS, seed=1
+    )
     assert counts["kills"] == KILLS
     assert counts["midway"] > KILLS // 10, counts
     print(f"kill series: {counts}, 0 files that differ")
@@ -156,8 +161,7 @@ def test_kills_while_outputs_are_replaced_leave_the_old_or_the_new(
     versions = []
     weights = (make_weights("none"), make_weights("max"))
     for number, path in enumerate(weights):
-        nursery.start(*command(tmp_path / f"undisturbed{number}", weights=path))
-        assert nursery.end() == 0
+        seconds = nursery.finish(*command(tmp_path / f"undisturbed{number}", weights=path))
         versions.append(contents(tmp_path / f"undisturbed{number}"))
     old, new = versions
     assert all(old[name] != new[name] for name in old)
@@ -170,7 +174,9 @@ def test_kills_while_outputs_are_replaced_leave_the_old_or_the_new(
     restore()
     references = {name: [old[name], new[name]] for name in old}
     words = command(fused, "--force", weights=weights[1])
-    counts = kill_series(nursery, words, fused, references, restore, kills=KILLS // 2, seed=2)
+    counts = kill_series(
+        nursery, words, fused, references, restore, seconds=seconds, kills=KILLS // 2, seed=2
+    )
     # At every moment every file is there, whole.
     assert counts["files"] == len(NAMES) * (counts["kills"] + counts["finished"])
     assert counts["midway"] > KILLS // 20, counts
