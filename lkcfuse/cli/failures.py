@@ -57,6 +57,16 @@ def explain_signal(signum: int) -> tuple[str, int]:
     return word, 128 + signum
 
 
+# What torch says on the CPU, on MPS, oneDNN when it finds no room for the code it makes, and Python
+# when it finds none for a thread.
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "out of memory",
+    "could not create a primitive",
+    "can't start new thread",
+)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on whatever device.
 
@@ -70,9 +80,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = str(error)
     if isinstance(error, ImportError):  # torch's libraries alone take some 400 MB of addresses
         return "failed to map segment" in text or "Cannot allocate memory" in text
-    return isinstance(error, RuntimeError) and (
-        "can't allocate memory" in text or "out of memory" in text
-    )
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _OUT_OF_MEMORY)
 
 
 def _explain_usage(error: Exception) -> str:

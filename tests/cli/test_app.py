@@ -81,6 +81,8 @@ def test_own_errors_keep_their_code_and_take_one_line(lkcfuse, failing, error, c
     [
         MemoryError(),
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("can't start new thread"),
         RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB)"),
         ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     ],
