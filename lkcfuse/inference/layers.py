@@ -27,26 +27,30 @@ allocation."""
 class SpectrumCache:
     """Kernel spectra, kept from image to image within a memory budget.
 
-    A spectrum that does not fit is computed into one buffer that all of them share.
+    Of every kernel the spectrum for the last size of tile is kept: images of one size share it, and
+    images of many sizes do not pile theirs up. One that does not fit is computed into a buffer
+    that all of them share.
     """
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
-        self._kept: dict[tuple[int, int, int], Tensor] = {}
-        self._used = 0
+        self._kept: dict[int, tuple[tuple[int, int], Tensor]] = {}
 
     def get(self, weight: Tensor, plan: TilePlan) -> Tensor:
         """Return the spectrum of a weight for a plan; valid until the next call."""
-        key = (id(weight), plan.size_y, plan.size_x)
-        if key in self._kept:
-            return self._kept[key]
+        size = (plan.size_y, plan.size_x)
+        kept = self._kept.get(id(weight))
+        if kept is not None and kept[0] == size:
+            return kept[1]
+        self._kept.pop(id(weight), None)
         outputs, inputs = weight.shape[:2]
         floats = 2 * plan.frequencies_y * plan.size_x * inputs * outputs
-        if self._used + 4 * floats > self.budget:
+        used = sum(spectrum.nbytes for _, spectrum in self._kept.values())
+        if used + 4 * floats > self.budget:
             return kernel_spectrum(weight, plan, workspace.take("spectrum", floats))
-        self._used += 4 * floats
-        self._kept[key] = kernel_spectrum(weight, plan)
-        return self._kept[key]
+        spectrum = kernel_spectrum(weight, plan)
+        self._kept[id(weight)] = (size, spectrum)
+        return spectrum
 
 
 Emit = Callable[[Region, Tensor], None]

@@ -144,3 +144,14 @@ def test_spectra_are_kept_within_their_budget():
     roomy, narrow = SpectrumCache(1 << 30), SpectrumCache(0)
     assert roomy.get(weight, plan) is roomy.get(weight, plan)
     assert torch.equal(narrow.get(weight, plan), roomy.get(weight, plan))
+
+
+def test_spectra_of_other_sizes_do_not_pile_up():
+    from lkcfuse.network.tiles import plan_tiles
+
+    weight, spectra = torch.randn(8, 8, 15, 15), SpectrumCache(1 << 30)
+    plans = [plan_tiles(size, size, 15, 8, 8, always=True) for size in (40, 64, 90)]
+    for plan in plans:
+        spectra.get(weight, plan)
+    assert len({(plan.size_y, plan.size_x) for plan in plans}) > 1
+    assert len(spectra._kept) == 1

@@ -19,6 +19,9 @@ def random_network(seed: int = 0, **config) -> LKCFUNet:
                 buffer.uniform_(0.5, 1.5)
         with torch.no_grad():
             for name, parameter in network.named_parameters():
-                spread = 0.1 if parameter.ndim == 1 or name.startswith("head") else 0.0
-                parameter.add_(spread * torch.randn_like(parameter))
+                if parameter.ndim == 1:
+                    parameter.add_(0.1 * torch.randn_like(parameter))
+                elif name.startswith("head"):
+                    # Outputs of the order of an image's values at any width.
+                    parameter.normal_(0, parameter[0].numel() ** -0.5)
     return network.eval().requires_grad_(False)
