@@ -85,7 +85,7 @@ def fuse(
         manifest=manifest,
         offline=offline,
         options=inference_options(tile, memory, scratch, precision),
-        notify=out.warn,
+        notify=out.tell,
     )
     if destination == STREAM:
         choose_format(None, format_name)

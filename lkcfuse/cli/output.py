@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lkcfuse.notes import Note
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -83,6 +85,10 @@ class Output:
         """Say on stderr what the user may want to look at."""
         if not self.quiet:
             print(f"lkcfuse: warning: {message}", file=sys.stderr, flush=True)
+
+    def tell(self, message: str) -> None:
+        """Say what came through a `notify` callback: as a note if it is one, else as a warning."""
+        (self.note if isinstance(message, Note) else self.warn)(message)
 
     @contextmanager
     def progress(

@@ -121,7 +121,7 @@ def levels_of(image: Image) -> FloatArray:
     evaluator reads it; grey of 16 bits or float keeps its fractions.
     """
     levels: FloatArray = image.luma.astype(np.float64) * 255
-    if image.chroma is not None or image.dtype == np.uint8:
+    if image.chroma_samples is not None or image.dtype == np.uint8:
         # BT.601 luma of 8-bit colour has three decimals: what float32 added must not turn a tie.
         levels = np.rint(np.round(levels, 3))
     return levels

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from lkcfuse.errors import InputError, WeightsError
+from lkcfuse.notes import Note
 from lkcfuse.weights import hub
 from lkcfuse.weights.convert import check, convert
 from lkcfuse.weights.download import Received, Retries, download
@@ -118,7 +119,7 @@ def import_file(
     with store.locked(places.stem, notify):
         ready = _ready(entry, store, notify)
         if ready is not None:
-            notify(f"{entry.name} is in the cache already")
+            notify(Note(f"{entry.name} is in the cache already"))
             return ready
         store.require_space(2 * size)
         with store.writing():

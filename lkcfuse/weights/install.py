@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lkcfuse.errors import WeightsError
+from lkcfuse.notes import Note
 from lkcfuse.weights.convert import check, convert
 from lkcfuse.weights.entry import Entry
 from lkcfuse.weights.hashing import sha256_of
@@ -37,7 +38,7 @@ def finish(entry: Entry, store: Store, origin: str, keep: bool, notify: Notify) 
         with store.writing():
             places.source.replace(places.ready)
         return write_record(entry, store, origin, places.ready, entry.sha256)
-    notify(f"{entry.name}: converting to safetensors")
+    notify(Note(f"{entry.name}: converting to safetensors"))
     with store.writing(), refusing(places.source, store):
         convert(places.source, places.ready, entry)
     path = write_record(entry, store, origin, places.ready)

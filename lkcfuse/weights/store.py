@@ -26,6 +26,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from lkcfuse.errors import ResourceError, WeightsError
+from lkcfuse.notes import Note
 from lkcfuse.weights.entry import Entry
 from lkcfuse.weights.hashing import Progress, sha256_of
 from lkcfuse.weights.manifest import Notify
@@ -212,7 +213,7 @@ class Store:
                 lock.acquire(timeout=0)
             except Timeout:
                 if notify is not None:
-                    notify(f"another process is at work on {stem}: waiting for it")
+                    notify(Note(f"another process is at work on {stem}: waiting for it"))
                 lock.acquire()
         try:
             yield

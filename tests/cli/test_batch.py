@@ -56,6 +56,22 @@ def test_two_folders_in_one_out(lkcfuse, scene, settings):
     assert "6 verified and left as they were" in again.err
 
 
+def test_tiles_and_memory_reach_the_network(lkcfuse, tmp_path, settings, monkeypatch):
+    for folder in ("ir", "vis"):
+        write_noise(tmp_path / folder / "1.png", 90, 70, seed=len(folder))
+    monkeypatch.chdir(tmp_path)
+    folders = ("batch", "ir", "vis", *settings)
+    assert lkcfuse(*folders).code == 0
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    tiled = ("-o", "tiled", "--tile", "32", "--memory", "1GB", "--scratch", scratch)
+    assert lkcfuse(*folders, *tiled).code == 0
+    assert contents(tmp_path / "tiled") == contents(tmp_path / "fused")
+    refused = lkcfuse(*folders, "-o", "small", "--memory", "1KB", "-q")
+    assert refused.code == 1
+    assert "raise --memory" in refused.err.splitlines()[0]
+
+
 def test_json_is_a_line_a_pair(lkcfuse, scene, settings):
     (scene / "ir" / "2.png").write_bytes(b"no image")
     done = lkcfuse("batch", "ir", "vis", "--json", "-q", *settings)
@@ -131,6 +147,9 @@ def test_strict(lkcfuse, scene):
         (("ir", "vis", "--pairs", "no.csv", "--match", "{}={}"), 2, ["give one"]),
         (("ir", "vis", "--from-stdin"), 2, ["--from-stdin"]),
         (("ir", "vis", "--metrics", "-"), 2, ["--metrics"]),
+        (("ir", "vis", "--tile", "big"), 2, ["--tile big"]),
+        (("ir", "vis", "--memory", "much"), 2, ["--memory much"]),
+        (("ir", "vis", "--precision", "fp8"), 2, ["fp8"]),
         (("ir", "vis", "--metrics", "file"), 2, ["file exists", "--force"]),
         (("ir", "vis", "--metrics", "no/m.csv"), 2, ["no/m.csv"]),
         (("ir", "vis"), 4, ["/no/such.safetensors"]),

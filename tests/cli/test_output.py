@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from lkcfuse.cli.output import Output, error
+from lkcfuse.notes import Note
 
 ROWS = [{"name": "a", "size": 1, "hash": "x"}, {"name": "longer"}]
 
@@ -21,6 +22,12 @@ def test_people_get_text(capsys):
         "done\nNAME    SIZE\na       1\nlonger\n",
         "lkcfuse: took the CPU\nlkcfuse: warning: swapped?\n",
     )
+
+
+def test_of_what_is_told_all_but_notes_are_warnings(capsys):
+    Output().tell(Note("converting"))
+    Output().tell("swapped?")
+    assert capsys.readouterr().err == "lkcfuse: converting\nlkcfuse: warning: swapped?\n"
 
 
 def test_programs_get_json_and_nothing_else_on_stdout(capsys):

@@ -15,6 +15,7 @@ from loopback import Answer
 
 from lkcfuse.errors import WeightsError
 from lkcfuse.network import load_checkpoint
+from lkcfuse.notes import Note
 from lkcfuse.weights.download import Retries
 from lkcfuse.weights.fetch import pull
 from lkcfuse.weights.store import CACHED, PARTIAL, REMOTE, Store
@@ -30,6 +31,7 @@ def test_a_pth_is_fetched_verified_and_converted_once(offer, store, network, pth
     assert path.suffix == ".safetensors"
     assert same(path, network)
     assert said == ["tiny: ask first", "tiny: converting to safetensors"]
+    assert [isinstance(line, Note) for line in said] == [False, True]
     assert listing(store) == [".json", ".safetensors"]
     record = json.loads(next(store.folder.glob("*.json")).read_text())
     assert record["source_sha256"] == hashlib.sha256(pth).hexdigest()

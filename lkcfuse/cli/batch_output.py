@@ -1,0 +1,152 @@
+"""What `lkcfuse batch` says: what was found, each pair as it is done, and how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from lkcfuse.cli import failures, output
+from lkcfuse.cli.output import Output
+from lkcfuse.errors import InputError, LkcfuseError
+from lkcfuse.notes import Note
+
+if TYPE_CHECKING:
+    from lkcfuse.batch import Batch, Outcome, Plan
+    from lkcfuse.batch.scoring import Scorer
+    from lkcfuse.fuser import Fuser
+
+# A batch of thousands has the same to say about each: the first few tell.
+_WARNINGS_SHOWN = 10
+_NAMES_SHOWN = 10
+
+
+def tell(plan: Plan, out: Output, *, strict: bool) -> None:
+    """Say what was found, and which files have no partner."""
+    alone = (*plan.only_first, *plan.only_second)
+    text = f"{count(len(plan.pairs), 'pair')}"
+    if not alone:
+        out.note(text)
+        return
+    shown = ", ".join(str(path) for path in alone[:_NAMES_SHOWN])
+    more = f" and {len(alone) - _NAMES_SHOWN} more" if len(alone) > _NAMES_SHOWN else ""
+    have = "file has" if len(alone) == 1 else "files have"
+    text += f"; {len(alone)} {have} no partner: {shown}{more}"
+    if strict:
+        raise InputError(text)
+    out.note(text)
+
+
+def show_plan(plan: Plan, out: Output, *, force: bool, end: str) -> None:
+    """Show the pairs and their outputs, of a plan that could be carried out."""
+    from lkcfuse.batch.journal import read_state
+    from lkcfuse.batch.run import check
+
+    check(plan, read_state(plan.folder), overwrite=force)
+    for pair in plan.pairs:
+        record = {
+            "name": pair.name,
+            "status": "planned",
+            "first": str(pair.first),
+            "second": str(pair.second),
+            "output": str(pair.output),
+        }
+        out.result(f"{pair.first}\t{pair.second}\t{pair.output}", record, end=end)
+
+
+def work_through(
+    opened: Batch,
+    fuser: Fuser,
+    scorer: Scorer | None,
+    *,
+    invert_first: bool,
+    out: Output,
+    end: str,
+) -> list[Outcome]:
+    """Work through the pairs, and print each as it is done."""
+    done = []
+    with out.progress("fusing", unit="pairs") as report:
+        run = opened.run(fuser, invert_first=invert_first, scorer=scorer, progress=report)
+        with closing(run) as outcomes:
+            for outcome in outcomes:
+                done.append(outcome)
+                message = None
+                if outcome.error is not None:
+                    message, _ = failures.explain(outcome.error)
+                    output.error(f"{outcome.pair.name}: {message}")
+                if outcome.record is not None or out.as_json:
+                    out.result(str(outcome.pair.output), _record(outcome, message), end=end)
+    return done
+
+
+def _record(outcome: Outcome, message: str | None) -> dict[str, object]:
+    """Return a pair's line of JSON."""
+    pair, done = outcome.pair, outcome.record
+    record: dict[str, object] = {
+        "name": pair.name,
+        "status": outcome.status,
+        "first": str(pair.first),
+        "second": str(pair.second),
+        "output": str(pair.output),
+    }
+    if done is not None:
+        record |= {
+            "width": done.width,
+            "height": done.height,
+            "sha256": done.output.sha256,
+            "seconds": done.seconds,
+        }
+    if outcome.metrics is not None:
+        record["metrics"] = outcome.metrics
+    if message is not None:
+        record["error"] = message
+    return record
+
+
+def summarise(outcomes: Sequence[Outcome], out: Output, *, seconds: float) -> None:
+    """Say how it went; failures end the run with exit code 1."""
+    fused = sum(outcome.status == "fused" for outcome in outcomes)
+    verified = sum(outcome.status == "verified" for outcome in outcomes)
+    failed = [outcome.pair.name for outcome in outcomes if outcome.error is not None]
+    parts = [f"{count(fused, 'pair')} fused in {seconds:.1f} s"]
+    if verified:
+        parts.append(f"{verified} verified and left as they were")
+    out.note(", ".join(parts))
+    if not failed:
+        return
+    shown = ", ".join(failed[:_NAMES_SHOWN])
+    more = f" and {len(failed) - _NAMES_SHOWN} more" if len(failed) > _NAMES_SHOWN else ""
+    rest = "the others are done, and " if len(failed) < len(outcomes) else ""
+    # A bug is shown with --debug: its traceback, below this line's.
+    bugs = (o.error for o in outcomes if not isinstance(o.error, (LkcfuseError, type(None))))
+    raise LkcfuseError(
+        f"{len(failed)} of {count(len(outcomes), 'pair')} failed: {shown}{more}; "
+        f"{rest}running again does only these"
+    ) from next(bugs, None)
+
+
+class Warnings:
+    """Shows the first warnings, and at the end how many more there were."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._count = 0
+
+    def __call__(self, message: str) -> None:
+        """Show a line that came through `notify`, if few came before it."""
+        if isinstance(message, Note):
+            self._out.note(message)
+            return
+        self._count += 1
+        if self._count <= _WARNINGS_SHOWN:
+            self._out.warn(message)
+
+    def close(self) -> None:
+        """Say how many were not shown."""
+        if self._count > _WARNINGS_SHOWN:
+            self._out.warn(f"{self._count - _WARNINGS_SHOWN} more warnings like these")
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number and what is counted: `1 pair`, `2 pairs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
