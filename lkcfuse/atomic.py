@@ -14,7 +14,13 @@ from typing import BinaryIO
 from lkcfuse.errors import ResourceError, UsageError
 
 TEMPORARY_PREFIX = ".lkcfuse-"
-"""Temporary files start with this; one is left behind only by a process that was killed."""
+"""Temporary names start with this; only a process that was killed leaves one behind.
+
+Where the system has files without a name (Linux, on most of its file systems), nothing is left of
+one that was not finished.
+"""
+
+_PROC = Path("/proc/self/fd")
 
 
 def check_destination(path: Path, *, overwrite: bool = False) -> None:
@@ -50,9 +56,10 @@ def check_destination(path: Path, *, overwrite: bool = False) -> None:
 def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     """Open a file that takes its place only when the block ends well.
 
-    The bytes go to a temporary file in the same folder, which is synced to disk and renamed; any
-    failure, Ctrl-C included, removes it and leaves what stood at `path` untouched. A symbolic
-    link is followed, and a device or a pipe is written to directly.
+    The bytes go to a temporary file in the same folder, without a name if possible, which is
+    synced to disk and then gets its name; any failure, Ctrl-C included, removes it and leaves what
+    stood at `path` untouched. A symbolic link is followed, and a device or a pipe is written to
+    directly.
 
     Args:
         path: The file to write.
@@ -74,10 +81,13 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
         target = _target(path)
         temporary = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}.tmp"
         try:
-            with temporary.open("xb+") as file:
+            unnamed = _open_unnamed(target.parent)
+            with unnamed or temporary.open("xb+") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+                if unnamed is not None:
+                    _name(file, temporary)
             _move(temporary, target, overwrite=overwrite)
         finally:
             # Gone already where all went well.
@@ -89,6 +99,29 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         raise ResourceError(f"{path} cannot be written: {_reason(error)}") from None
+
+
+def _open_unnamed(folder: Path) -> BinaryIO | None:
+    """Open a file that has no name yet; None where the file system has no such files."""
+    if not hasattr(os, "O_TMPFILE") or not _PROC.is_dir():
+        return None
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
+    except OSError:
+        # What else may be wrong with the folder shows when a name is tried.
+        return None
+    return os.fdopen(descriptor, "wb+")
+
+
+def _name(file: BinaryIO, path: Path) -> None:
+    """Give a name to a file without one."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        # A link to the file itself, not to its entry in /proc: Python follows that only where it
+        # is told of a folder, which an absolute path has no use for.
+        os.link(_PROC / str(file.fileno()), path, dst_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
 
 
 def _move(temporary: Path, target: Path, *, overwrite: bool) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 import threading
 
@@ -16,6 +17,14 @@ def names(folder):
 
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX files")
+
+
+@pytest.fixture(params=["unnamed", "named"], autouse=True)
+def kind(request, monkeypatch):
+    """Whether the system has files without a name."""
+    if request.param == "named":
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    return request.param
 
 
 def test_the_file_appears_whole(tmp_path):
@@ -40,6 +49,24 @@ def test_any_failure_leaves_the_place_as_it_was(tmp_path, error, existing):
     assert names(tmp_path) == (["x.bin"] if existing else [])
     if existing:
         assert path.read_bytes() == b"precious"
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="files without a name")
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_killed_process_leaves_no_file(tmp_path, kind, existing):
+    path = tmp_path / "x.bin"
+    if existing:
+        path.write_bytes(b"precious")
+    child = os.fork()
+    if child == 0:
+        with atomic_write(path, overwrite=True) as file:
+            file.write(b"half")
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    left = [name for name in names(tmp_path) if name != "x.bin"]
+    assert len(left) == (kind == "named")
+    assert path.exists() == existing
 
 
 def test_a_full_disk_is_a_resource_error(tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import TracebackType
 
 from lkcfuse.batch.plan import PlannedPair
 from lkcfuse.cpus import available_cpus
@@ -46,9 +47,15 @@ class Scorer:
     def __enter__(self) -> Scorer:
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the processes: after an exception in the middle of their work, which is lost."""
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.__exit__(kind, error, traceback)
 
     def submit(self, pair: PlannedPair) -> Future[Scores]:
         """Have a pair scored whose output is written."""
