@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,9 +20,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# As the command line sets them, for both sides of the comparison.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+from lkcfuse.environment import apply_library_settings
+
+apply_library_settings()  # as the command line does, for both sides of the comparison
 
 import numpy as np
 import torch

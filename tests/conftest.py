@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-# As the command line does: the suite stays quick on a machine that does other work besides.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from lkcfuse.environment import apply_library_settings
+
+# As the command line does, and as early: before numpy is loaded.
+apply_library_settings()
 
 
 @pytest.fixture

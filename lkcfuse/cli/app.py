@@ -20,6 +20,7 @@ import typer
 
 from lkcfuse.cli import batch, failures, fuse, output, train, weights
 from lkcfuse.cli import eval as evaluation
+from lkcfuse.environment import apply_library_settings
 from lkcfuse.version import __version__
 
 app = typer.Typer(
@@ -102,11 +103,7 @@ def main() -> None:
     if not sys.warnoptions:
         # The libraries' warnings speak to programmers; ours are printed as such.
         warnings.simplefilter("ignore")
-    # Threads that wait for each other sleep rather than spin: with any other process on the
-    # machine spinning costs up to ten times the time. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Large tensors come in large pages where the system has them: fewer of them to map and zero.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    apply_library_settings()
     # A file name that is no valid text comes out as the bytes it went in.
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     code = run(sys.argv[1:])

@@ -27,7 +27,8 @@ from lkcfuse.network.blocks import (
     bias_of,
 )
 from lkcfuse.network.parallel import for_each
-from lkcfuse.network.workspace import workspace
+from lkcfuse.network.products import matmul
+from lkcfuse.network.workspace import new_tensor, workspace
 
 
 class Shortcut(Protocol):
@@ -77,13 +78,11 @@ class Blocks:
 
         def emit(region: Region, values: Tensor) -> None:
             # In one piece, whatever they are a part of, for measuring to be fast.
-            result = workspace.take("result", *values.shape)
-            if shortcuts:
-                torch.add(values, shortcuts[0].compute(region), out=result)
-                for shortcut in shortcuts[1:]:
-                    result.add_(shortcut.compute(region))
-            else:
-                result.copy_(values)
+            result = values
+            if not values.is_contiguous():
+                result = workspace.take("result", *values.shape).copy_(values)
+            for shortcut in shortcuts:
+                result.add_(shortcut.compute(region))
             if conv.bias is not None:
                 result.add_(conv.bias)
             gathering.add(region, result)
@@ -124,7 +123,7 @@ class Blocks:
 
         def measure_projected(band: Region) -> None:
             projected = workspace.take("projected", band.height * band.width, channels)
-            gathering.add(band, torch.mm(activate(band), project, out=projected))
+            gathering.add(band, matmul(activate(band), project, projected))
 
         for_each(measure_projected, bands_of(hidden.map, hidden_channels))
         scale, shift = gathering.statistics(channels).group_norm(block.project_norm)
@@ -133,8 +132,8 @@ class Blocks:
 
         def add_projected(band: Region) -> None:
             result = workspace.take("projected", band.height, band.width, channels)
-            torch.add(x.map.read(band), shift, out=result)
-            result.view(-1, channels).addmm_(activate(band), scaled)
+            matmul(activate(band), scaled, result.view(-1, channels))
+            result.add_(shift).add_(x.map.read(band))
             gathering.add(band, result)
             into.map.write(band, result)
 
@@ -202,8 +201,7 @@ class Blocks:
 
     def last(self, x: Measured, norm: nn.GroupNorm, conv: nn.Conv2d) -> Tensor:
         """The last convolution, to one channel: `(H, W)`."""
-        with torch.inference_mode(False):  # written by other threads
-            result = torch.empty(x.map.height, x.map.width)
+        result = new_tensor(x.map.height, x.map.width)
 
         def emit(region: Region, values: Tensor) -> None:
             target = result[region.top : region.bottom, region.left : region.right]

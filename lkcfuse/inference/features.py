@@ -17,6 +17,7 @@ from torch.nn.functional import conv2d
 
 from lkcfuse.inference.regions import Region
 from lkcfuse.inference.storage import FeatureMap
+from lkcfuse.network.products import matmul
 from lkcfuse.network.workspace import workspace
 
 CACHE_FLOATS = 128 * 1024
@@ -111,7 +112,7 @@ class Pointwise:
         """The values before the ReLU, `(height, width, channels)`, valid until the next call."""
         pixels = self.source.read(band).reshape(-1, self.source.channels)
         buffer = workspace.take("pointwise", pixels.shape[0], self.channels)
-        torch.addmm(self.bias, pixels, self.weight, out=buffer)
+        matmul(pixels, self.weight, buffer).add_(self.bias)
         return buffer.view(band.height, band.width, self.channels)
 
 

@@ -10,6 +10,7 @@ from lkcfuse.inference.regions import Region
 from lkcfuse.inference.statistics import ChannelStatistics, Gathering, batch_norm
 from lkcfuse.network.blocks import MultipathAdaptiveFusion, bias_of
 from lkcfuse.network.parallel import for_each
+from lkcfuse.network.products import matmul
 from lkcfuse.network.workspace import workspace
 
 
@@ -65,10 +66,10 @@ def fuse(
         torch.mul(encoder, 2 - weight, out=b)
         torch.sigmoid(b, out=mixed).mul_(a)
         mixed.addcmul_(torch.sigmoid(a, out=gates), b)
-        torch.addmm(mix_bias, mixed.view(-1, channels), mix, out=gates.view(-1, channels))
+        matmul(mixed.view(-1, channels), mix, gates.view(-1, channels)).add_(mix_bias)
         torch.mul(gates.sigmoid_(), decoder, out=a)
         expanded = workspace.take("fusion expanded", band.height * band.width, 2 * channels)
-        torch.addmm(bias, a.view(-1, channels), expand, out=expanded)
+        matmul(a.view(-1, channels), expand, expanded).add_(bias)
         gathering.add(band, expanded)
         x.map.write(band, a)
 

@@ -44,7 +44,7 @@ class SpectrumCache:
             return kept[1]
         self._kept.pop(id(weight), None)
         outputs, inputs = weight.shape[:2]
-        floats = 2 * plan.frequencies_y * plan.size_x * inputs * outputs
+        floats = 3 * plan.frequencies_y * plan.size_x * inputs * outputs
         used = sum(spectrum.nbytes for _, spectrum in self._kept.values())
         if used + 4 * floats > self.budget:
             return kernel_spectrum(weight, plan, workspace.take("spectrum", floats))

@@ -34,7 +34,7 @@ class Measured:
 
     def __init__(self, values: FeatureMap) -> None:
         self.map = values
-        self.statistics = ChannelStatistics(values.channels)
+        self.statistics: ChannelStatistics
 
     def normalised(self, norm: nn.GroupNorm) -> Normalised:
         """The map after a group normalisation and a ReLU."""

@@ -9,6 +9,7 @@ from lkcfuse.inference.layers import NATIVE_FLOATS, largest_region
 from lkcfuse.inference.options import SMALLEST_TILE
 from lkcfuse.network.blocks import LARGE_KERNEL_EXPANSION
 from lkcfuse.network.config import LEVELS, SIZE_MULTIPLE, NetworkConfig
+from lkcfuse.network.parallel import worker_count
 from lkcfuse.network.tiles import plan_tiles
 
 _BLOCK = 1 + LARGE_KERNEL_EXPANSION  # a large-kernel block: its map, and the hidden one
@@ -159,11 +160,11 @@ def _buffer_floats(config: NetworkConfig, height: int, width: int, tile: int | N
         transforms = max(
             transforms,
             2.0 * part.frequencies_y * part.rows * part.padded_width * (inputs + outputs)
-            + 2.0 * part.size_x * part.rows * part.columns * (inputs + outputs)
+            + 5.0 * worker_count() * part.size_x * part.rows * part.columns * (inputs + outputs)
             + part.step_y * part.padded_width * outputs,
         )
         padded = max(padded, part.padded_height * part.padded_width * inputs)
-        spectrum = max(spectrum, 2.0 * part.frequencies_y * part.size_x * inputs * outputs)
+        spectrum = max(spectrum, 3.0 * part.frequencies_y * part.size_x * inputs * outputs)
     hidden = int(LARGE_KERNEL_EXPANSION * channels)
     native = float(NATIVE_FLOATS)
     if tile is not None:

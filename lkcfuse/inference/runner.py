@@ -21,6 +21,7 @@ from lkcfuse.inference.storage import FeatureMap, MemoryMap, MemoryPool, Scratch
 from lkcfuse.inference.streaming import StreamingRun
 from lkcfuse.network.config import NetworkConfig
 from lkcfuse.network.lkcfunet import LKCFUNet, pad_to_multiple
+from lkcfuse.network.products import single_threaded
 
 Progress = Callable[[float, float], None]
 """Called with (done, total), in any unit, as work goes on."""
@@ -114,7 +115,8 @@ def _run_on_cpu(
     height, width = pair.shape[1:]
     plan = plan_run(network.config, height, width, options)
     kept.spectra.budget = plan.spectra
-    return _stream(network, pair, plan, options, kept, progress)
+    with single_threaded():
+        return _stream(network, pair, plan, options, kept, progress)
 
 
 def _stream(

@@ -1,14 +1,15 @@
 """Statistics of a feature map, gathered region by region.
 
-Regions must cover the map once, without overlap. Each one's mean and sum of squared deviations
-are merged in float64 by the pairwise update of Chan, Golub and LeVeque ("Updating formulae and a
-pairwise algorithm for computing sample variances", 1979), which is exact in exact arithmetic and
-does not cancel, so the order and the size of the regions do not show in the result.
+Regions must cover the map once, without overlap. Their means and variances are merged in float64
+by the formula of Chan, Golub and LeVeque ("Updating formulae and a pairwise algorithm for computing
+sample variances", 1979), for all regions at once: the spread within the regions plus that of their
+means. It is exact in exact arithmetic and does not cancel, so the order and the size of the regions
+do not show in the result.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,27 +17,7 @@ from torch import Tensor, nn
 from lkcfuse.inference.regions import Region
 
 
-class Part(NamedTuple):
-    """Statistics of some of a map's pixels, otherwise as in `ChannelStatistics`."""
-
-    pixels: int
-    mean: Tensor
-    deviations: Tensor
-
-
-def measure(values: Tensor) -> Part:
-    """Measure `(..., channels)` float32 values."""
-    pixels = values.reshape(-1, values.shape[-1])
-    count = pixels.shape[0]
-    if count == 0:
-        nothing = torch.zeros(values.shape[-1], dtype=torch.float64)
-        return Part(0, nothing, nothing)
-    # The same two-pass kernel that batch normalisation runs; `var_mean` over rows is some thirty
-    # times slower on a CPU.
-    mean, variance = torch.batch_norm_update_stats(pixels, None, None, 0.0)
-    return Part(count, mean.double().cpu(), variance.double().cpu() * count)
-
-
+@dataclass(frozen=True)
 class ChannelStatistics:
     """Count, mean and sum of squared deviations of every channel.
 
@@ -46,20 +27,9 @@ class ChannelStatistics:
         deviations: `(channels,)` float64, sum over pixels of (value - mean)^2.
     """
 
-    def __init__(self, channels: int) -> None:
-        self.count = 0
-        self.mean = torch.zeros(channels, dtype=torch.float64)
-        self.deviations = torch.zeros(channels, dtype=torch.float64)
-
-    def add(self, part: Part) -> None:
-        """Take in pixels not seen before."""
-        if part.pixels == 0:
-            return
-        total = self.count + part.pixels
-        shift = part.mean - self.mean
-        self.mean += shift * (part.pixels / total)
-        self.deviations += part.deviations + shift**2 * (self.count * part.pixels / total)
-        self.count = total
+    count: int
+    mean: Tensor
+    deviations: Tensor
 
     def group_norm(self, norm: nn.GroupNorm) -> tuple[Tensor, Tensor]:
         """What a group normalisation does to this map, as `scale * x + shift`.
@@ -83,18 +53,31 @@ class Gathering:
     """
 
     def __init__(self) -> None:
-        self._parts: list[tuple[Region, Part]] = []
+        self._parts: list[tuple[Region, int, Tensor, Tensor]] = []
 
     def add(self, region: Region, values: Tensor) -> None:
-        """Measure the values of a region not seen before."""
-        self._parts.append((region, measure(values)))
+        """Measure the `(..., channels)` float32 values of a region not seen before."""
+        pixels = values.reshape(-1, values.shape[-1])
+        if pixels.shape[0] == 0:
+            return
+        # The same two-pass kernel that batch normalisation runs; `var_mean` over rows is some
+        # thirty times slower on a CPU.
+        mean, variance = torch.batch_norm_update_stats(pixels, None, None, 0.0)
+        self._parts.append((region, pixels.shape[0], mean, variance))
 
     def statistics(self, channels: int) -> ChannelStatistics:
         """Merge what was taken in."""
-        result = ChannelStatistics(channels)
-        for _, part in sorted(self._parts, key=lambda pair: pair[0]):
-            result.add(part)
-        return result
+        if not self._parts:
+            nothing = torch.zeros(channels, dtype=torch.float64)
+            return ChannelStatistics(0, nothing, nothing)
+        parts = sorted(self._parts, key=lambda part: part[0])
+        pixels = torch.tensor([count for _, count, _, _ in parts], dtype=torch.float64)[:, None]
+        means = torch.stack([mean for _, _, mean, _ in parts]).cpu().double()
+        variances = torch.stack([variance for _, _, _, variance in parts]).cpu().double()
+        count = sum(count for _, count, _, _ in parts)
+        mean = (pixels * means).sum(0) / count
+        deviations = (pixels * (variances + (means - mean) ** 2)).sum(0)
+        return ChannelStatistics(count, mean, deviations)
 
 
 def batch_norm(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -115,8 +98,8 @@ def _affine(
 
 def concatenated(*parts: ChannelStatistics) -> ChannelStatistics:
     """Statistics of maps put side by side along the channels."""
-    result = ChannelStatistics(0)
-    result.count = parts[0].count
-    result.mean = torch.cat([part.mean for part in parts])
-    result.deviations = torch.cat([part.deviations for part in parts])
-    return result
+    return ChannelStatistics(
+        parts[0].count,
+        torch.cat([part.mean for part in parts]),
+        torch.cat([part.deviations for part in parts]),
+    )

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from lkcfuse.errors import ResourceError
 from lkcfuse.inference.regions import Region
-from lkcfuse.network.workspace import workspace
+from lkcfuse.network.workspace import new_tensor, workspace
 
 
 class FeatureMap(Protocol):
@@ -98,8 +98,7 @@ class MemoryPool:
             return best
         # Free buffers of about this size were of no use, and would come on top of the new one.
         self._free = [buffer for buffer in self._free if not size / 2 <= buffer.numel() <= 2 * size]
-        with torch.inference_mode(False):  # written by threads that are not in that mode
-            return torch.empty(size)
+        return new_tensor(size)
 
     def give(self, buffer: Tensor) -> None:
         """Take a buffer back."""

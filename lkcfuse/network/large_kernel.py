@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from lkcfuse.network.overlap_save import convolve, kernel_spectrum, weight_gradient
+from lkcfuse.network.products import single_threaded
 from lkcfuse.network.tiles import plan_tiles
+from lkcfuse.network.workspace import new_tensor
 
 
 class LargeKernelConv2d(nn.Conv2d):
@@ -73,9 +75,9 @@ class _OverlapSaveConv2d(torch.autograd.Function):
                 *x.shape[2:], kernel, x.shape[1], weight.shape[0], x.shape[0], always=True
             )
             assert plan is not None
-            grad_weight = weight_gradient(
-                plan.pad(x.permute(0, 2, 3, 1)), grad.permute(0, 2, 3, 1), plan
-            )
+            padded = plan.pad(x.permute(0, 2, 3, 1))
+            with single_threaded():
+                grad_weight = weight_gradient(padded, grad.permute(0, 2, 3, 1), plan)
         if ctx.has_bias and ctx.needs_input_grad[2]:
             grad_bias = grad.sum((0, 2, 3))
         return grad_x, grad_weight, grad_bias
@@ -89,8 +91,7 @@ def _same(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     assert plan is not None
     padded = plan.pad(x.detach().permute(0, 2, 3, 1))
     weight, bias = weight.detach(), bias if bias is None else bias.detach()
-    with torch.inference_mode(False):  # written by threads that are not in that mode
-        out = torch.empty(x.shape[0], x.shape[2], x.shape[3], weight.shape[0])
+    out = new_tensor(x.shape[0], x.shape[2], x.shape[3], weight.shape[0])
 
     def emit(image: int, top: int, left: int, values: Tensor) -> None:
         height, width, _ = values.shape
@@ -100,5 +101,6 @@ def _same(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         else:
             torch.add(values, bias, out=target)
 
-    convolve(padded, kernel_spectrum(weight, plan), plan, emit)
+    with single_threaded():
+        convolve(padded, kernel_spectrum(weight, plan), plan, emit)
     return out.permute(0, 3, 1, 2)

@@ -11,7 +11,7 @@ on memory as it lies, and nothing is ever permuted or copied in between:
 
     1. DFT down the columns:     (2 Fy, Ny) @ (Ny, W * inputs)       once a row of tiles
     2. DFT along the rows:       (Nx, Nx) @ (Nx, inputs), twice      once a tile and frequency down
-    3. product with the kernel:  (tiles, inputs) @ (inputs, outputs) once a frequency, four times
+    3. product with the kernel:  (tiles, inputs) @ (inputs, outputs) once a frequency, thrice
     4. inverse along the rows:   (step, Nx) @ (Nx, outputs), twice   once a tile and frequency down
     5. inverse down the columns: (step, 2 Fy) @ (2 Fy, W * outputs)  once a row of tiles
 
@@ -30,6 +30,9 @@ wrap-around changes sign, which overlap-save never sees). None of them is its ow
 
 Along the rows the opposites come after the frequencies, in the same order.
 
+A complex product takes three real ones: with the kernel's spectrum c + id kept as c, d - c and
+d + c, that of a + ib is (a + b) c - b (d + c) and (a + b) c + a (d - c).
+
 A padded row is exactly `columns * step` pixels long: tile and row index then advance by one common
 stride, and one batched product covers all tiles. The last tile of a row reads on into the next
 row; only pixels beyond the image's edge depend on what it finds there.
@@ -45,8 +48,9 @@ import torch
 from torch import Tensor
 
 from lkcfuse.network.parallel import for_each
+from lkcfuse.network.products import matmul
 from lkcfuse.network.tiles import TilePlan
-from lkcfuse.network.workspace import workspace
+from lkcfuse.network.workspace import new_tensor, workspace
 
 BLOCK_COLUMNS = 2048
 """Columns that a transform down goes through at a time, so as to stay in cache."""
@@ -90,25 +94,34 @@ def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -
         out: Memory for the result, of as many floats.
 
     Returns:
-        `(2, Fy, Nx, inputs, outputs)`: real and imaginary parts of the conjugate spectrum.
+        `(3, Fy, Nx, inputs, outputs)`: of the conjugate spectrum the real part, the imaginary part
+        less the real one, and the two added.
     """
     outputs, inputs, kernel, _ = weight.shape
     pairs = inputs * outputs
     ny, nx, fy = plan.size_y, plan.size_x, plan.frequencies_y
     taps = weight.permute(2, 3, 1, 0).reshape(kernel, kernel * pairs)
     # The conjugate turns the product into the correlation that machine learning calls convolution.
-    lines = _cosines_and_sines(ny, kernel) @ taps
+    lines = new_tensor(2 * fy, kernel * pairs)
+    _product_of_each(_cosines_and_sines(ny, kernel), [taps], lines[:, None])
     real, imag = lines.view(2, fy, kernel, pairs)
-    spectrum = torch.empty(2, fy, nx, pairs) if out is None else out
-    spectrum = spectrum.view(2, fy, nx, pairs)
-    cos, sin = _cosines_and_sines(nx, kernel).view(2, nx // 2, kernel)
-    both_cos, both_sin = torch.cat([cos, cos]), torch.cat([sin, -sin])
-    both_cos, both_sin = both_cos.expand(fy, nx, kernel), both_sin.expand(fy, nx, kernel)
-    torch.bmm(both_cos, real, out=spectrum[0])
-    torch.baddbmm(spectrum[0], both_sin, imag, alpha=-1, out=spectrum[0])
-    torch.bmm(both_cos, imag, out=spectrum[1])
-    torch.baddbmm(spectrum[1], both_sin, real, out=spectrum[1])
-    return spectrum.view(2, fy, nx, inputs, outputs)
+    spectrum = new_tensor(3, fy, nx, pairs) if out is None else out.view(3, fy, nx, pairs)
+    along, half = _cosines_and_sines(nx, kernel), nx // 2
+
+    def transform(frequency: int) -> None:
+        a = matmul(along, real[frequency], workspace.take("along real", nx, pairs))
+        b = matmul(along, imag[frequency], workspace.take("along imag", nx, pairs))
+        first, less, more = spectrum[:, frequency]
+        # The imaginary part goes where the third will be made of it.
+        torch.sub(a[:half], b[half:], out=first[:half])
+        torch.add(a[:half], b[half:], out=first[half:])
+        torch.add(b[:half], a[half:], out=more[:half])
+        torch.sub(b[:half], a[half:], out=more[half:])
+        torch.sub(more, first, out=less)
+        more.add_(first)
+
+    for_each(transform, range(fy))
+    return spectrum.view(3, fy, nx, inputs, outputs)
 
 
 def weight_gradient(padded: Tensor, grad: Tensor, plan: TilePlan) -> Tensor:
@@ -137,19 +150,22 @@ def weight_gradient(padded: Tensor, grad: Tensor, plan: TilePlan) -> Tensor:
     _product_of_each(down, list(bands), grad_columns)
     grad_parts = grad_columns.view(2, fy, tiles, plan.step_x, outputs)
     along = _cosines_and_sines(nx, plan.step_x)
+    correlation = new_tensor(2, fy, nx, inputs, outputs)
 
-    correlation = torch.empty(2, fy, nx, inputs, outputs)
-    for frequency in range(fy):
-        tile = _tile_spectra(columns, plan, tiles, inputs, frequency)
+    def multiply(frequency: int) -> None:
+        x = _tile_spectra(columns, plan, tiles, inputs, frequency)
         g = _spectra(along, grad_parts[0, frequency], grad_parts[1, frequency], "grad spectra")
-        # spectrum of the input times the conjugate of the gradient's, summed over tiles
-        x_real, x_imag = tile[:, 0].permute(1, 2, 0), tile[:, 1].permute(1, 2, 0)
-        g_real, g_imag = g[:, 0].transpose(0, 1), g[:, 1].transpose(0, 1)
-        real, imag = correlation[0, frequency], correlation[1, frequency]
-        torch.bmm(x_real, g_real, out=real)
-        torch.baddbmm(real, x_imag, g_imag, out=real)
-        torch.bmm(x_imag, g_real, out=imag)
-        torch.baddbmm(imag, x_real, g_imag, alpha=-1, out=imag)
+        x_real, x_imag, x_sum = (part.permute(1, 2, 0) for part in _parts_and_sum(x, "sum"))
+        g_real, g_imag, g_sum = (part.transpose(0, 1) for part in _parts_and_sum(g, "grad sum"))
+        # The spectrum of the input times the conjugate of the gradient's, summed over tiles:
+        # (a + ib)(c - id) is (a + b) c - b (c - d) and (a + b) c - a (c + d).
+        difference = torch.sub(g_real, g_imag, out=workspace.take("difference", *g_real.shape))
+        real, imag = correlation[:, frequency]
+        common = matmul(x_sum, g_real, workspace.take("common", nx, inputs, outputs))
+        torch.sub(common, matmul(x_imag, difference, real), out=real)
+        torch.sub(common, matmul(x_real, g_sum, imag), out=imag)
+
+    for_each(multiply, range(fy))
     return _kernel_from_spectrum(correlation, plan)
 
 
@@ -176,7 +192,7 @@ def _product_of_each(matrix: Tensor, wides: list[Tensor], out: Tensor) -> None:
     def multiply(piece: tuple[int, int]) -> None:
         index, start = piece
         block = slice(start, start + BLOCK_COLUMNS)
-        torch.mm(matrix, wides[index][:, block], out=out[:, index, block])
+        matmul(matrix, wides[index][:, block], out[:, index, block])
 
     width = out.shape[2]
     for_each(
@@ -203,8 +219,8 @@ def _spectra(along: Tensor, real: Tensor, imag: Tensor, name: str) -> Tensor:
     nx = along.shape[0]
     half = nx // 2
     along = along.expand(tiles, -1, -1)
-    a = torch.bmm(along, real, out=workspace.take("along real", tiles, nx, channels))
-    b = torch.bmm(along, imag, out=workspace.take("along imag", tiles, nx, channels))
+    a = matmul(along, real, workspace.take("along real", tiles, nx, channels))
+    b = matmul(along, imag, workspace.take("along imag", tiles, nx, channels))
     cos_a, sin_a, cos_b, sin_b = a[:, :half], a[:, half:], b[:, :half], b[:, half:]
     spectra = workspace.take(name, tiles, 2, nx, channels)
     torch.add(cos_a, sin_b, out=spectra[:, 0, :half])
@@ -212,6 +228,12 @@ def _spectra(along: Tensor, real: Tensor, imag: Tensor, name: str) -> Tensor:
     torch.sub(cos_b, sin_a, out=spectra[:, 1, :half])
     torch.add(cos_b, sin_a, out=spectra[:, 1, half:])
     return spectra
+
+
+def _parts_and_sum(spectra: Tensor, name: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Real part, imaginary part and their sum of `(tiles, 2, Nx, channels)`."""
+    real, imag = spectra[:, 0], spectra[:, 1]
+    return real, imag, torch.add(real, imag, out=workspace.take(name, *real.shape))
 
 
 def _multiply(columns: Tensor, spectrum: Tensor, plan: TilePlan, lines: int) -> Tensor:
@@ -223,16 +245,17 @@ def _multiply(columns: Tensor, spectrum: Tensor, plan: TilePlan, lines: int) -> 
 
     def multiply(frequency: int) -> None:
         tile = _tile_spectra(columns, plan, tiles, inputs, frequency)
-        tile_real, tile_imag = tile[:, 0].transpose(0, 1), tile[:, 1].transpose(0, 1)
-        kernel_real, kernel_imag = spectrum[0, frequency], spectrum[1, frequency]
-        real, imag = workspace.take("product", 2, nx, tiles, outputs)
-        torch.bmm(tile_real, kernel_real, out=real)
-        torch.baddbmm(real, tile_imag, kernel_imag, alpha=-1, out=real)
-        torch.bmm(tile_real, kernel_imag, out=imag)
-        torch.baddbmm(imag, tile_imag, kernel_real, out=imag)
+        parts = _parts_and_sum(tile, "sum")
+        tile_real, tile_imag, tile_sum = (part.transpose(0, 1) for part in parts)
+        common, real, imag = workspace.take("product", 3, nx, tiles, outputs)
+        matmul(tile_sum, spectrum[0, frequency], common)
+        matmul(tile_real, spectrum[1, frequency], imag)
+        matmul(tile_imag, spectrum[2, frequency], real)
+        torch.sub(common, real, out=real)
+        torch.add(common, imag, out=imag)
         for_real, for_imag = _fold_opposites(real, imag)
-        torch.bmm(back_real, for_real.transpose(0, 1), out=rows[0, frequency])
-        torch.bmm(back_imag, for_imag.transpose(0, 1), out=rows[1, frequency])
+        matmul(back_real, for_real.transpose(0, 1), rows[0, frequency])
+        matmul(back_imag, for_imag.transpose(0, 1), rows[1, frequency])
 
     for_each(multiply, range(plan.frequencies_y))
     return rows.view(2 * plan.frequencies_y, lines, plan.padded_width * outputs)
@@ -266,7 +289,7 @@ def _transform_up(
         columns = min(width, plan.width - left)
         wide = rows[:, index, left * outputs : (left + columns) * outputs]
         band = workspace.take("band", plan.step_y, columns * outputs)
-        torch.mm(up, wide, out=band)
+        matmul(up, wide, band)
         top = row * plan.step_y
         pixels = band.view(plan.step_y, columns, outputs)
         emit(image, top, left, pixels[: plan.height - top])
@@ -281,14 +304,19 @@ def _kernel_from_spectrum(spectrum: Tensor, plan: TilePlan) -> Tensor:
     """The first K x K pixels of the inverse transform of `(2, Fy, Nx, inputs, outputs)`."""
     _, fy, nx, inputs, outputs = spectrum.shape
     kernel, pairs = plan.kernel, inputs * outputs
-    rows = torch.empty(2, fy, kernel, pairs)
-    for frequency in range(fy):
+    rows = new_tensor(2, fy, kernel, pairs)
+    back_real, back_imag = _inverse_along(nx, kernel)
+
+    def transform(frequency: int) -> None:
         real, imag = spectrum[:, frequency].view(2, nx, pairs)
         for_real, for_imag = _fold_opposites(real, imag)
-        back_real, back_imag = _inverse_along(nx, kernel)
-        torch.mm(back_real, for_real, out=rows[0, frequency])
-        torch.mm(back_imag, for_imag, out=rows[1, frequency])
-    taps = _inverse_up(plan.size_y, nx, kernel) @ rows.view(2 * fy, kernel * pairs)
+        matmul(back_real, for_real, rows[0, frequency])
+        matmul(back_imag, for_imag, rows[1, frequency])
+
+    for_each(transform, range(fy))
+    taps = new_tensor(kernel, kernel * pairs)
+    up = _inverse_up(plan.size_y, nx, kernel)
+    _product_of_each(up, [rows.view(2 * fy, kernel * pairs)], taps[:, None])
     return taps.view(kernel, kernel, inputs, outputs).permute(3, 2, 0, 1).contiguous()
 
 

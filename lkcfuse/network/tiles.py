@@ -89,16 +89,16 @@ class TilePlan:
         products = (
             4 * fy * ny * self.padded_width * lines * inputs
             + 4 * fy * nx * nx * tiles * inputs
-            + 8 * fy * nx * tiles * inputs * outputs
+            + 6 * fy * nx * tiles * inputs * outputs
             + 4 * fy * nx * self.step_x * tiles * outputs
             + 4 * fy * self.step_y * self.padded_width * lines * outputs
-            + 4 * fy * self.kernel * (self.kernel + 2 * nx) * inputs * outputs
+            + 4 * fy * self.kernel * (self.kernel + nx) * inputs * outputs
         )
         floats = (
             2 * batch * self.padded_height * self.padded_width * (inputs + outputs)
             + 4 * fy * self.padded_width * lines * (inputs + outputs)
-            + 8 * fy * nx * tiles * (inputs + outputs) / 4  # mostly in cache
-            + 6 * fy * nx * inputs * outputs
+            + 10 * fy * nx * tiles * (inputs + outputs) / 4  # mostly in cache
+            + 9 * fy * nx * inputs * outputs
         )
         return products / PRODUCT_RATE + floats / FLOATS_RATE + CALL_COST * 20 * fy
 

@@ -25,14 +25,21 @@ class Workspace(threading.local):
         buffer = self._buffers.get(name)
         if buffer is None or buffer.numel() < size:
             self._buffers.pop(name, None)
-            # One made in inference mode could not be written to in training.
-            with torch.inference_mode(False):
-                buffer = self._buffers[name] = torch.empty(size)
+            buffer = self._buffers[name] = new_tensor(size)
         return buffer[:size].view(shape)
 
     def clear(self) -> None:
         """Give the memory back."""
         self._buffers.clear()
+
+
+def new_tensor(*shape: int) -> Tensor:
+    """Return an uninitialised float32 tensor that every thread may write to.
+
+    One made in inference mode could not be written to by threads that are not in it.
+    """
+    with torch.inference_mode(False):
+        return torch.empty(shape)
 
 
 workspace = Workspace()

@@ -3,14 +3,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lkcfuse.inference.statistics import ChannelStatistics, batch_norm, concatenated, measure
+from lkcfuse.inference.regions import Region
+from lkcfuse.inference.statistics import Gathering, batch_norm, concatenated
 
 
 def gather(values, sizes):
-    statistics = ChannelStatistics(values.shape[-1])
+    gathering, top = Gathering(), 0
     for part in values.split(sizes):
-        statistics.add(measure(part))
-    return statistics
+        gathering.add(Region(top, top + len(part), 0, 1), part[:, None])
+        top += len(part)
+    return gathering.statistics(values.shape[-1])
 
 
 @settings(deadline=None, max_examples=40)
@@ -34,9 +36,23 @@ def test_the_parts_do_not_show_in_the_whole(seed, cuts, channels, offset):
 
 
 def test_nothing_to_add_changes_nothing():
-    statistics = gather(torch.ones(3, 2), [3])
-    statistics.add(measure(torch.empty(0, 4, 2)))
-    assert statistics.count == 3
+    gathering = Gathering()
+    gathering.add(Region(0, 3, 0, 1), torch.ones(3, 1, 2))
+    gathering.add(Region(3, 3, 0, 4), torch.empty(0, 4, 2))
+    assert gathering.statistics(2).count == 3
+    assert Gathering().statistics(2).count == 0
+
+
+def test_the_order_of_the_parts_does_not_show():
+    values = torch.randn(40, 3)
+    results = []
+    for order in (range(8), reversed(range(8))):
+        gathering = Gathering()
+        for i in order:
+            gathering.add(Region(5 * i, 5 * i + 5, 0, 1), values[5 * i : 5 * i + 5, None])
+        results.append(gathering.statistics(3))
+    assert torch.equal(results[0].mean, results[1].mean)
+    assert torch.equal(results[0].deviations, results[1].deviations)
 
 
 def test_group_norm_becomes_scale_and_shift():

@@ -1,0 +1,95 @@
+"""Matrix products on a CPU, by the faster of the two libraries that can do them.
+
+torch has them from MKL, which keeps to AVX2 on processors of another maker than Intel; NumPy has
+them from OpenBLAS, whose AVX-512 kernels run on any. Where that makes the difference it is a factor
+of two, and matrix products are most of what the network is made of here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import numpy as np
+import torch
+from threadpoolctl import ThreadpoolController
+from torch import Tensor
+
+from lkcfuse.environment import has_unused_avx512
+
+AVX512_CORES = frozenset({"skylakex", "cooperlake", "sapphirerapids", "zen4", "zen5"})
+
+
+def matmul(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """Multiply float32 matrices, or batches of them, on the CPU and without gradients.
+
+    Args:
+        a: `(rows, inner)` or `(batch, rows, inner)`; rows or columns contiguous.
+        b: `(inner, columns)` or `(batch, inner, columns)`, likewise.
+        out: `(rows, columns)` or `(batch, rows, columns)`, rows contiguous; not `a` or `b`.
+
+    Returns:
+        `out`.
+    """
+    if numpy_is_faster() and out.device.type == "cpu":
+        np.matmul(a.numpy(), b.numpy(), out=out.numpy())
+        return out
+    return torch.bmm(a, b, out=out) if out.ndim == 3 else torch.mm(a, b, out=out)
+
+
+@lru_cache(maxsize=1)
+def numpy_is_faster() -> bool:
+    """Whether NumPy's products use vector instructions that torch's leave unused."""
+    has_mkl: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    if not (has_mkl and has_unused_avx512()):
+        return False
+    libraries = _libraries().info()
+    return bool(libraries) and all(
+        library["internal_api"] == "openblas"
+        and str(library.get("architecture")).lower() in AVX512_CORES
+        for library in libraries
+    )
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Have NumPy's products keep to the thread they are called in, as `for_each` needs it."""
+    if not numpy_is_faster():
+        yield
+        return
+    # Calls may be nested, and come from several threads: the first and the last do it.
+    with _LIMIT.lock:
+        _LIMIT.depth += 1
+        if _LIMIT.depth == 1:
+            _LIMIT.before = [library.num_threads for library in _libraries().lib_controllers]
+            _set_threads([1] * len(_LIMIT.before))
+    try:
+        yield
+    finally:
+        with _LIMIT.lock:
+            _LIMIT.depth -= 1
+            if _LIMIT.depth == 0:
+                _set_threads(_LIMIT.before)
+
+
+class _Limit:
+    lock = threading.Lock()
+    depth = 0
+    before: list[int] = []  # noqa: RUF012 - one for the process
+
+
+_LIMIT = _Limit()
+
+
+def _set_threads(counts: list[int]) -> None:
+    for library, count in zip(_libraries().lib_controllers, counts, strict=True):
+        if library.num_threads != count:
+            library.set_num_threads(count)
+
+
+@lru_cache(maxsize=1)
+def _libraries() -> ThreadpoolController:
+    """The BLAS libraries that are loaded: NumPy's, for torch's own is part of it."""
+    return ThreadpoolController().select(user_api="blas")
