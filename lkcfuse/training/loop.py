@@ -22,7 +22,7 @@ from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.data import Pair, PairSet, fingerprint
 from lkcfuse.training.log import RunLog, log_path
 from lkcfuse.training.losses import fusion_loss
-from lkcfuse.training.sampling import sample_batch
+from lkcfuse.training.sampling import sample_batch, sample_quarter
 from lkcfuse.training.state import Counters, Learner, load_state, save_state, state_path
 from lkcfuse.training.validation import GOALS, REPORTED, Validation, validate
 from lkcfuse.weights.metadata import Feed
@@ -211,10 +211,15 @@ class _Run:
             _freeze_statistics(self.network)
         statistics = [buffer.clone() for buffer in self.network.buffers()]
 
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            fused = self.network(batch * 2 - 1)
+        fused = self._fuse(batch)
         other, first = batch[:, :1] * 255, batch[:, 1:] * 255
-        loss, terms = fusion_loss((fused.float() + 1) * 127.5, first, other, config.loss)
+        loss, terms = fusion_loss(fused, first, other, config.loss)
+        if config.loss.consistency:
+            rows, columns = sample_quarter(config.seed, counters.step, batch.shape[-1])
+            alone = self._fuse(batch[..., rows, columns])
+            shift = (alone - fused[..., rows, columns]).abs().mean() / 255
+            loss = loss + config.loss.consistency * shift
+            terms["consistency"] = shift.item()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
@@ -240,6 +245,13 @@ class _Run:
         else:
             self._skip(statistics)
         self.on_progress(Progress(counters.step, self._share(), self._seconds_left(), self.recent))
+
+    def _fuse(self, batch: Tensor) -> Tensor:
+        """Fuse sources in 0..1 to levels, 0..255."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            fused = self.network(batch * 2 - 1)
+        result: Tensor = (fused.float() + 1) * 127.5
+        return result
 
     def _skip(self, statistics: list[Tensor]) -> None:
         """Leave weights and running statistics as they were before a step that was not finite."""

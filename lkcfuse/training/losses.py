@@ -43,6 +43,9 @@ class LossWeights:
             written image clips away.
         flat: Mean excess of the fused local deviation (15x15) over the larger source's where
             both sources are flat (below 2 levels), in levels: noise and grid in the sky.
+        consistency: Mean absolute difference, in units of the full range, between a quarter of
+            the crop fused by itself and the same quarter of the fused crop: a tone that depends on
+            what else is in the image. Costs a second, smaller run of the network.
     """
 
     intensity: float = 0.1
@@ -56,6 +59,7 @@ class LossWeights:
     scd_margin: float = 0.1
     out_of_range: float = 5.0
     flat: float = 0.05
+    consistency: float = 0.0
 
 
 def intensity_term(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:

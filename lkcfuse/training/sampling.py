@@ -54,6 +54,15 @@ def _draw_crop(pairs: PairSet, pair: Pair, side: int, rng: np.random.Generator) 
     return crop
 
 
+def sample_quarter(seed: int, step: int, side: int) -> tuple[slice, slice]:
+    """Return rows and columns of a quarter of a step's crops: the central one half of the time."""
+    rng = np.random.default_rng([seed, step, 1])
+    half = side // 2
+    central = rng.random() < 0.5
+    top, left = (side // 4,) * 2 if central else rng.integers(side - half + 1, size=2).tolist()
+    return slice(top, top + half), slice(left, left + half)
+
+
 def augment(crop: Plane, settings: Augmentation, rng: np.random.Generator) -> Plane:
     """Turn and mirror a pair together, and change the tone of either source by itself.
 

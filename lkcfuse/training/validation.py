@@ -20,6 +20,8 @@ GOALS = {"VIF": (1.0, 0.0), "Qabf": (2.0, 0.0), "SSIM": (1.0, 0.0), "SCD": (0.5,
 REPORTED = ("EN", "SD", "SF", "AG", "MI", "SCD", "CC", "MSE", "PSNR", "SSIM", "VIF", "Qabf")
 # A metric short of its goal weighs this much more than one beyond it.
 SHORTFALL = 5.0
+# Levels by which a quarter fused by itself may differ before it counts, and what a level then costs.
+TONE_GOAL, TONE_COST = 2.5, 0.05
 
 Scores = dict[str, float]
 
@@ -32,18 +34,21 @@ class Validation:
         fused: Of the network's results.
         maximum: Of the pixelwise maximum of the two sources.
         mean: Of the mean of the two sources.
+        tone_shift: Mean absolute difference, in levels, between the central quarter of a pair
+            fused by itself and the same quarter of the fused whole.
         pairs: Number of pairs.
     """
 
     fused: Scores
     maximum: Scores
     mean: Scores
+    tone_shift: float
     pairs: int
 
     @property
     def score(self) -> float:
         """One number to choose by: gains over the maximum, where falling short weighs more."""
-        total = 0.0
+        total = -TONE_COST * max(0.0, self.tone_shift - TONE_GOAL)
         for name, (weight, margin) in GOALS.items():
             gain = self.fused[name] - self.maximum[name]
             total += weight * (gain + SHORTFALL * min(0.0, gain - margin))
@@ -55,7 +60,8 @@ class Validation:
             name: {metric: round(value, 4) for metric, value in getattr(self, name).items()}
             for name in ("fused", "maximum", "mean")
         }
-        return {**table, "pairs": self.pairs, "score": round(self.score, 4)}
+        shift, score = round(self.tone_shift, 2), round(self.score, 4)
+        return {**table, "tone_shift": shift, "pairs": self.pairs, "score": score}
 
 
 def fuse_plane(network: nn.Module, pair: Plane, device: torch.device) -> NDArray[np.uint8]:
@@ -73,6 +79,27 @@ def fuse_plane(network: nn.Module, pair: Plane, device: torch.device) -> NDArray
         planes = torch.from_numpy(pair[::-1].copy())[None].to(device) * 2 - 1
         fused = network(planes)[0, 0].float().cpu().numpy()
     return to_levels((fused + 1) / 2)
+
+
+def tone_shift(
+    network: nn.Module, pair: Plane, fused: NDArray[np.uint8], device: torch.device
+) -> float:
+    """Fuse the central quarter by itself; return its mean absolute difference to the whole's.
+
+    Args:
+        network: As in `fuse_plane`.
+        pair: (2, H, W) float32 in [0, 1], the first source first.
+        fused: What `fuse_plane` makes of it.
+        device: Where the network is.
+
+    Returns:
+        Levels, 0..255.
+    """
+    height, width = fused.shape
+    rows = slice(height // 4, height // 4 + height // 2)
+    columns = slice(width // 4, width // 4 + width // 2)
+    alone = fuse_plane(network, pair[:, rows, columns], device)
+    return float(np.abs(alone.astype(np.float64) - fused[rows, columns]).mean())
 
 
 def to_levels(plane: Plane) -> NDArray[np.uint8]:
@@ -100,12 +127,15 @@ def validate(
         after_pair: Called after every pair.
     """
     names = tuple(metrics)
+    shifts: list[float] = []
     tables: dict[str, list[Scores]] = {"fused": [], "maximum": [], "mean": []}
     for pair in chosen:
         sources = pairs.load(pair)
         first, second = (to_levels(plane).astype(np.float64) for plane in sources)
+        fused = fuse_plane(network, sources, device)
+        shifts.append(tone_shift(network, sources, fused, device))
         results = {
-            "fused": fuse_plane(network, sources, device),
+            "fused": fused,
             "maximum": np.maximum(first, second),
             "mean": np.rint((first + second) / 2),
         }
@@ -116,4 +146,4 @@ def validate(
         table: {name: float(np.mean([row[name] for row in rows])) for name in names}
         for table, rows in tables.items()
     }
-    return Validation(**means, pairs=len(tables["fused"]))
+    return Validation(**means, tone_shift=float(np.mean(shifts)), pairs=len(shifts))
