@@ -117,9 +117,9 @@ def _name(file: BinaryIO, path: Path) -> None:
     """Give a name to a file without one."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        # A link to the file itself, not to its entry in /proc: Python follows that only where it
-        # is told of a folder, which an absolute path has no use for.
-        os.link(_PROC / str(file.fileno()), path, dst_dir_fd=folder, follow_symlinks=True)
+        # A link to the file itself, not to its entry in /proc: Python follows that only where the
+        # new name's folder is told apart.
+        os.link(_PROC / str(file.fileno()), path.name, dst_dir_fd=folder, follow_symlinks=True)
     finally:
         os.close(folder)
 

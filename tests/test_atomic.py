@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,15 @@ def test_the_file_appears_whole(tmp_path):
         file.write(b" and half")
     assert path.read_bytes() == b"half and half"
     assert names(tmp_path) == ["x.bin"]
+
+
+def test_relative_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    for name in ("x.bin", "folder/x.bin"):
+        with atomic_write(Path(name)) as file:
+            file.write(b"whole")
+        assert (tmp_path / name).read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, MemoryError])
