@@ -45,7 +45,8 @@ class Fuser:
     """Fuses pairs of registered images with LKC-FUNet; loads the network once.
 
     The second image's chroma is kept, where the task keeps chroma at all; a coloured first image
-    is reduced to its luma.
+    is reduced to its luma. A copy that is pickled for another process takes along what was asked
+    for, and finds and loads the network there.
 
     Args:
         task: What the pairs show: `ir-vis`, `mri-ct`, `mri-pet` or `mri-spect`.
@@ -88,8 +89,12 @@ class Fuser:
         self._manifest = manifest
         self._offline = offline
         self._options = options
-        self._notify = notify or _LOG.warning
+        self.notify = notify or _LOG.warning
+        self._resolved: ResolvedWeights | None = None
         self._loaded: tuple[LKCFUNet, ResolvedWeights, torch.device, int] | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "notify": _LOG.warning, "_resolved": None, "_loaded": None}
 
     def load(self, *, progress: Progress | None = None) -> Fuser:
         """Find the device and the weights, and load the network; fusing does it if this did not.
@@ -108,10 +113,35 @@ class Fuser:
         self._ready(progress)
         return self
 
+    def resolve(self, *, progress: Progress | None = None) -> ResolvedWeights:
+        """Find the weights, and fetch them if need be, without loading the network.
+
+        Args:
+            progress: Called with (done, total) bytes while weights are fetched.
+
+        Returns:
+            The weights: their name, file, hash and value ranges.
+
+        Raises:
+            WeightsError: The weights are unknown, unreachable or damaged.
+        """
+        if self._resolved is None:
+            from lkcfuse.weights import resolve
+
+            self._resolved = resolve(
+                self._asked_weights,
+                self.task,
+                offline=self._offline,
+                manifest=self._manifest,
+                notify=self.notify,
+                progress=progress,
+            )
+        return self._resolved
+
     @property
     def weights(self) -> ResolvedWeights:
         """The weights in use: their name, file, hash and value ranges."""
-        return self._ready()[1]
+        return self.resolve()
 
     @property
     def device(self) -> torch.device:
@@ -222,7 +252,7 @@ class Fuser:
         from lkcfuse.inference import infer, use_threads
 
         for note in pair.notes(self.task):
-            self._notify(note)
+            self.notify(note)
         network, weights, device, threads = self._ready()
         inputs = pair.stack(weights.channel_order, weights.input_range, invert_first=invert_first)
         with use_threads(threads):
@@ -253,18 +283,10 @@ class Fuser:
         if self._loaded is None:
             from lkcfuse.inference import select_device, thread_count
             from lkcfuse.network import load_network
-            from lkcfuse.weights import resolve
 
             device = select_device(self._asked_device)
             threads = thread_count(self._asked_threads)
-            weights = resolve(
-                self._asked_weights,
-                self.task,
-                offline=self._offline,
-                manifest=self._manifest,
-                notify=self._notify,
-                progress=progress,
-            )
+            weights = self.resolve(progress=progress)
             self._loaded = (load_network(weights.path).to(device), weights, device, threads)
         return self._loaded
 

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Literal
 from filelock import FileLock
 
 from lkcfuse.batch.claim import claim
+from lkcfuse.batch.engine import Engine, Finished, Work
 from lkcfuse.batch.files import file_sha256
 from lkcfuse.batch.journal import Journal, State, read_state
+from lkcfuse.batch.local import LocalEngine
 from lkcfuse.batch.plan import Plan, PlannedPair
 from lkcfuse.batch.records import PairRecord, ScoreRecord
 from lkcfuse.batch.settings import Settings
-from lkcfuse.batch.work import DiskError, Job, Work, relative_output
+from lkcfuse.batch.stages import DiskError, relative_output
 from lkcfuse.errors import InputError, ResourceError, UsageError
 from lkcfuse.fuser import Fuser
 from lkcfuse.version import __version__
@@ -87,7 +89,7 @@ def check(plan: Plan, state: State, *, overwrite: bool = False) -> None:
         return
     for pair in plan.pairs:
         known = state.pairs.get(pair.name)
-        if relative_output(plan, pair) not in state.outputs:
+        if relative_output(plan.folder, pair) not in state.outputs:
             if os.path.lexists(pair.output):
                 damage = f" ({state.damaged} lines of it are damaged)" if state.damaged else ""
                 raise UsageError(
@@ -122,6 +124,7 @@ class Batch:
         self,
         fuser: Fuser,
         *,
+        engine: Engine | None = None,
         invert_first: bool = False,
         scorer: Scorer | None = None,
         progress: Callable[[float, float], None] | None = None,
@@ -133,19 +136,23 @@ class Batch:
 
         Args:
             fuser: What fuses; it is loaded if it was not.
+            engine: What carries the batch out; None for threads of this process.
             invert_first: The first images are black-hot: invert them before fusing.
             scorer: Scores the outputs; its processes must have been started by this one.
             progress: Called with (pairs done, pairs in all); a part of a pair counts too.
 
         Yields:
-            Each pair's outcome, in the order of the plan.
+            Each pair's outcome: in the order of the plan from threads of this process, as they are
+            done from the workers of an engine.
 
         Raises:
             UsageError: The folder's last run had other settings, and `overwrite` is false.
             ResourceError: The disk is full or gone, or a process that scores was killed. What was
                 done before is kept, and the next run goes on from there.
-            LkcfuseError: As `Fuser.load`.
+            LkcfuseError: As `Engine.prepare`.
         """
+        engine = engine or LocalEngine()
+        engine.prepare(fuser)
         settings = Settings.of(fuser, self.plan.format, invert_first=invert_first)
         self._check_settings(settings)
         with Journal(self.plan.folder, self._journal_lock) as journal:
@@ -153,8 +160,7 @@ class Batch:
                 settings,
                 pairs=len(self.plan.pairs),
                 shard=self.plan.shard,
-                device=str(fuser.device),
-                threads=fuser.threads,
+                **engine.about(fuser),
             )
             work = Work(
                 self.plan,
@@ -166,14 +172,14 @@ class Batch:
                 overwrite=self._overwrite,
                 progress=progress,
             )
-            yield from self._outcomes(work, scorer)
+            yield from self._outcomes(engine, work, scorer)
 
-    def _outcomes(self, work: Work, scorer: Scorer | None) -> Iterator[Outcome]:
+    def _outcomes(self, engine: Engine, work: Work, scorer: Scorer | None) -> Iterator[Outcome]:
         count = len(self.plan.pairs)
         done = 0
         stopped: DiskError | None = None
         waiting: deque[_Waiting] = deque()
-        with closing(work.run()) as jobs:
+        with closing(engine.run(work)) as jobs:
             while True:
                 try:
                     job = next(jobs)
@@ -194,13 +200,13 @@ class Batch:
                 "there)"
             )
 
-    def _submit(self, job: Job, scorer: Scorer | None) -> Future[Scores] | None:
+    def _submit(self, job: Finished, scorer: Scorer | None) -> Future[Scores] | None:
         """Have a pair scored, unless the journal has its metrics already."""
         if scorer is None or job.record is None or self._known_metrics(job, scorer) is not None:
             return None
         return scorer.submit(job.pair)
 
-    def _known_metrics(self, job: Job, scorer: Scorer) -> dict[str, float | None] | None:
+    def _known_metrics(self, job: Finished, scorer: Scorer) -> dict[str, float | None] | None:
         known = self._state.scores.get(job.pair.name)
         if (
             known is None
@@ -217,7 +223,7 @@ class Batch:
         job, record = item.job, item.job.record
         if record is None:
             return Outcome(job.pair, "failed", error=job.error)
-        status: Status = "verified" if job.writing is None else "fused"
+        status: Status = "fused" if job.fused else "verified"
         if scorer is None:
             return Outcome(job.pair, status, record)
         metrics = self._known_metrics(job, scorer)
@@ -255,7 +261,7 @@ class Batch:
 class _Waiting:
     """A job that is done, and its metrics to come."""
 
-    job: Job
+    job: Finished
     scoring: Future[Scores] | None
 
     def is_ready(self) -> bool:

@@ -7,7 +7,7 @@ import time
 import pytest
 from pairs import NAMES, contents, make_pairs, write_noise
 
-from lkcfuse.batch import open_batch, plan_folders, read_pairs, work
+from lkcfuse.batch import open_batch, plan_folders, read_pairs, stages
 from lkcfuse.batch.scoring import Scorer
 from lkcfuse.errors import InputError, ResourceError, UsageError
 from lkcfuse.fuser import Fuser
@@ -201,7 +201,7 @@ def test_reading_and_writing_go_on_while_the_network_computes(folders, fuser, tm
     """Each pair's network run ends only when the next pair is read and the last one written."""
     plan = plan_folders(*folders, tmp_path / "fused")
     read, fused = [], []
-    reading = work.read_image
+    reading = stages.read_image
 
     class Watched(Fuser):
         def fuse_pair(self, pair, **options):
@@ -222,7 +222,7 @@ def test_reading_and_writing_go_on_while_the_network_computes(folders, fuser, tm
 
     watched = Watched(weights=fuser.weights.path, device="cpu", threads=1)
     with pytest.MonkeyPatch.context() as patch, open_batch(plan) as batch:
-        patch.setattr(work, "read_image", watched_read)
+        patch.setattr(stages, "read_image", watched_read)
         assert statuses(batch.run(watched)) == ["fused"] * 6
     assert threading.main_thread().name not in read
 
@@ -232,7 +232,7 @@ def test_pairs_in_memory_are_bounded_by_their_pixels(folders, fuser, tmp_path, m
     make_pairs(tmp_path, names)
     alive = []
     most = 0
-    reading = work.read_image
+    reading = stages.read_image
 
     def watched_read(*arguments, **options):
         nonlocal most
@@ -241,13 +241,13 @@ def test_pairs_in_memory_are_bounded_by_their_pixels(folders, fuser, tmp_path, m
         most = max(most, len(alive))
         return image
 
-    def writing(*arguments, original=work.write_image, **options):
+    def writing(*arguments, original=stages.write_image, **options):
         original(*arguments, **options)
         del alive[-2:]
 
-    monkeypatch.setattr(work, "read_image", watched_read)
-    monkeypatch.setattr(work, "write_image", writing)
-    monkeypatch.setattr(work, "PIXELS_IN_FLIGHT", 14 * 17)
+    monkeypatch.setattr(stages, "read_image", watched_read)
+    monkeypatch.setattr(stages, "write_image", writing)
+    monkeypatch.setattr(stages, "PIXELS_IN_FLIGHT", 14 * 17)
     plan = plan_folders(*folders, tmp_path / "fused")
     with open_batch(plan) as batch:
         assert statuses(batch.run(fuser)).count("fused") == len(plan.pairs)
@@ -280,3 +280,14 @@ def test_metrics_are_those_of_the_files_and_are_kept(run, folders, tmp_path):
         assert [
             a.pair.name for a, b in zip(changed, outcomes, strict=True) if a.metrics != b.metrics
         ] == ["day/2"]
+
+
+def test_files_are_the_same_whatever_the_number_of_threads(folders, network, run, tmp_path):
+    for folder in folders:
+        write_noise(folder / "large.png", 150, 210, 3, seed=len(folder.name))
+    results = []
+    for threads in (1, 2, 5):
+        fuser = Fuser(weights=network, device="cpu", threads=threads)
+        run(using=fuser, plan=plan_folders(*folders, tmp_path / str(threads)))
+        results.append(contents(tmp_path / str(threads)))
+    assert results[0] == results[1] == results[2]

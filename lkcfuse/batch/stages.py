@@ -1,0 +1,173 @@
+"""What is done to one pair: read, encode, publish. The same here and on another machine."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lkcfuse.atomic import atomic_write
+from lkcfuse.batch.files import is_as_recorded, load, make_folders, record_of
+from lkcfuse.batch.plan import Plan, PlannedPair
+from lkcfuse.batch.records import FileRecord, PairRecord
+from lkcfuse.errors import LkcfuseError, ResourceError, UsageError
+from lkcfuse.images import Image, Pair, read_image, write_image
+
+PIXELS_IN_FLIGHT = 1 << 25
+"""Pixels of the pairs in memory at a time, about 0.8 GB; one pair is, however large."""
+
+
+class DiskError(ResourceError):
+    """What was to be written could not be: the next pairs would fare no better."""
+
+
+@dataclass
+class Sources:
+    """A pair that was read, or found done before.
+
+    Attributes:
+        done: The journal's record, where all three files are as it says; nothing else is set then.
+        pair: The two images.
+        first: What was read of the first file.
+        second: Likewise of the second.
+        seconds: Seconds it took.
+    """
+
+    done: PairRecord | None = None
+    pair: Pair | None = None
+    first: FileRecord | None = None
+    second: FileRecord | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages a pair goes through, the network left out.
+
+    Attributes:
+        folder: The output folder.
+        format: Name of the outputs' format.
+        settings: Key of the run's settings.
+    """
+
+    folder: Path
+    format: str
+    settings: str
+
+    @classmethod
+    def of(cls, plan: Plan, settings: str) -> Stages:
+        """Return the stages of a plan's pairs, done with the settings of a key."""
+        return cls(plan.folder, plan.format.name, settings)
+
+    def read(self, pair: PlannedPair, known: PairRecord | None) -> Sources:
+        """Read a pair's files, and decode them unless the pair is done.
+
+        Args:
+            pair: The pair.
+            known: What the journal says of it.
+
+        Raises:
+            InputError: A file is missing or unfit, or the two differ in size.
+        """
+        started = time.perf_counter()
+        first, second = load(pair.first), load(pair.second)
+        sources = (
+            record_of(str(pair.first.absolute()), first),
+            record_of(str(pair.second.absolute()), second),
+        )
+        if known is not None and self._is_done(known, pair, sources):
+            return Sources(done=known)
+        images = Pair(
+            read_image(io.BytesIO(first), name=str(pair.first)),
+            read_image(io.BytesIO(second), name=str(pair.second)),
+        )
+        return Sources(None, images, *sources, time.perf_counter() - started)
+
+    def _is_done(
+        self, known: PairRecord, pair: PlannedPair, sources: tuple[FileRecord, FileRecord]
+    ) -> bool:
+        """Whether a pair was fused with these settings, and its three files are as they were."""
+        return (
+            known.settings == self.settings
+            and known.first.sha256 == sources[0].sha256
+            and known.second.sha256 == sources[1].sha256
+            and known.output.path == relative_output(self.folder, pair)
+            and is_as_recorded(pair.output, known.output)
+        )
+
+    def encode(
+        self, pair: PlannedPair, sources: Sources, fused: Image, seconds: dict[str, float]
+    ) -> tuple[PairRecord, bytes]:
+        """Return a fused image's line in the journal, and its file.
+
+        Args:
+            pair: The pair.
+            sources: What was read of it.
+            fused: The fused image.
+            seconds: Seconds by stage so far.
+        """
+        started = time.perf_counter()
+        buffer = io.BytesIO()
+        write_image(fused, buffer, format=self.format)
+        data = buffer.getvalue()
+        height, width = fused.size
+        assert sources.first is not None
+        assert sources.second is not None
+        record = PairRecord(
+            name=pair.name,
+            first=sources.first,
+            second=sources.second,
+            output=record_of(relative_output(self.folder, pair), data),
+            settings=self.settings,
+            width=width,
+            height=height,
+            seconds={
+                stage: round(spent, 4)
+                for stage, spent in {**seconds, "encode": time.perf_counter() - started}.items()
+            },
+            time=round(time.time(), 3),
+        )
+        return record, data
+
+    def publish(
+        self,
+        pair: PlannedPair,
+        data: bytes,
+        *,
+        overwrite: bool,
+        before: Callable[[], None] | None = None,
+    ) -> None:
+        """Write an output.
+
+        Args:
+            pair: Whose it is.
+            data: The file's bytes.
+            overwrite: Whether a file that exists is replaced.
+            before: Called when the bytes are in a file, before that gets its name.
+
+        Raises:
+            UsageError: There is a file, and `overwrite` is false.
+            DiskError: It cannot be written, and nor could others.
+        """
+        try:
+            make_folders(self.folder, pair.output.parent)
+            with atomic_write(pair.output, overwrite=overwrite) as file:
+                file.write(data)
+                # A full disk shows here, before the journal says anything.
+                file.flush()
+                if before is not None:
+                    before()
+        except UsageError as error:
+            if os.path.lexists(pair.output):
+                raise
+            raise DiskError(str(error)) from None
+        except LkcfuseError as error:
+            raise DiskError(str(error)) from None
+
+
+def relative_output(folder: Path, pair: PlannedPair) -> str:
+    """Return an output's path as the journal of its folder has it."""
+    return pair.output.relative_to(folder).as_posix()
