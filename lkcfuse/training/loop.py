@@ -21,7 +21,7 @@ from lkcfuse.training.average import one_cycle, update_average
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.data import Pair, PairSet, fingerprint
 from lkcfuse.training.log import RunLog, log_path
-from lkcfuse.training.losses import fusion_loss
+from lkcfuse.training.losses import Quarter, fusion_loss
 from lkcfuse.training.sampling import sample_batch, sample_quarter
 from lkcfuse.training.state import Counters, Learner, load_state, save_state, state_path
 from lkcfuse.training.validation import GOALS, REPORTED, Validation, validate
@@ -213,13 +213,11 @@ class _Run:
 
         fused = self._fuse(batch)
         other, first = batch[:, :1] * 255, batch[:, 1:] * 255
-        loss, terms = fusion_loss(fused, first, other, config.loss)
+        quarter = None
         if config.loss.consistency:
             rows, columns = sample_quarter(config.seed, counters.step, batch.shape[-1])
-            alone = self._fuse(batch[..., rows, columns])
-            shift = (alone - fused[..., rows, columns]).abs().mean() / 255
-            loss = loss + config.loss.consistency * shift
-            terms["consistency"] = shift.item()
+            quarter = Quarter(self._fuse(batch[..., rows, columns]), rows, columns)
+        loss, terms = fusion_loss(fused, first, other, config.loss, quarter)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)

@@ -99,8 +99,29 @@ def out_of_range_term(fused: Tensor) -> Tensor:
     return ((-fused).clamp_min(0) + (fused - 255).clamp_min(0)).mean(dim=(1, 2, 3)) / 255
 
 
+@dataclass(frozen=True)
+class Quarter:
+    """A quarter of a batch that was fused by itself.
+
+    Attributes:
+        alone: What was made of it, (N, 1, rows, columns), 0..255.
+        rows: Where it lies in the whole.
+        columns: Where it lies in the whole.
+    """
+
+    alone: Tensor
+    rows: slice
+    columns: slice
+
+
+def consistency_term(fused: Tensor, quarter: Quarter) -> Tensor:
+    """Return the mean absolute difference of a quarter to the whole's, per sample, of 255."""
+    within = fused[..., quarter.rows, quarter.columns]
+    return (quarter.alone - within).abs().mean(dim=(1, 2, 3)) / 255
+
+
 def fusion_loss(
-    fused: Tensor, a: Tensor, b: Tensor, weights: LossWeights
+    fused: Tensor, a: Tensor, b: Tensor, weights: LossWeights, quarter: Quarter | None = None
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the loss of a batch and the mean of each of its terms before weighting.
 
@@ -109,6 +130,7 @@ def fusion_loss(
         a: First sources, the same shape.
         b: Second sources, the same shape.
         weights: How the terms are balanced.
+        quarter: For the term `consistency`, which is left out without.
 
     Returns:
         The scalar to minimise, and the terms' plain values under the names of `LossWeights`.
@@ -127,6 +149,8 @@ def fusion_loss(
         "out_of_range": lambda: out_of_range_term(fused),
         "flat": lambda: flat_excess(fused, a, b),
     }
+    if quarter is not None:
+        terms["consistency"] = lambda: consistency_term(fused, quarter)
     loss = torch.zeros((), device=fused.device)
     values: dict[str, float] = {}
     for field in fields(weights):

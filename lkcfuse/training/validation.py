@@ -20,7 +20,7 @@ GOALS = {"VIF": (1.0, 0.0), "Qabf": (2.0, 0.0), "SSIM": (1.0, 0.0), "SCD": (0.5,
 REPORTED = ("EN", "SD", "SF", "AG", "MI", "SCD", "CC", "MSE", "PSNR", "SSIM", "VIF", "Qabf")
 # A metric short of its goal weighs this much more than one beyond it.
 SHORTFALL = 5.0
-# Levels by which a quarter fused by itself may differ before it counts, and what a level then costs.
+# Levels that a quarter fused by itself may differ by before it counts, and what a level then costs.
 TONE_GOAL, TONE_COST = 2.5, 0.05
 
 Scores = dict[str, float]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lkcfuse.training.config import Augmentation, TrainingConfig
+from lkcfuse.training.losses import LossWeights
 
 SIDE = 72
 
@@ -45,4 +46,5 @@ def tiny() -> TrainingConfig:
         validate_every=3,
         validation_pairs=2,
         augmentation=Augmentation(tone=0.5, dark=0.2, noise=0.2),
+        loss=LossWeights(consistency=1.0),
     )

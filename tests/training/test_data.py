@@ -20,7 +20,7 @@ from lkcfuse.training.data import (
     fingerprint,
     split,
 )
-from lkcfuse.training.sampling import augment, sample_batch
+from lkcfuse.training.sampling import augment, sample_batch, sample_quarter
 
 Folder = Callable[..., Path]
 
@@ -128,3 +128,13 @@ def test_black_stays_black() -> None:
     for seed in range(20):
         varied = augment(crop, Augmentation(tone=1, noise=0), np.random.default_rng(seed))
         assert varied.max() == 0
+
+
+def test_a_quarter_lies_in_its_crop_and_is_the_central_one_half_of_the_time() -> None:
+    quarters = [sample_quarter(3, step, 96) for step in range(200)]
+    central = (slice(24, 72), slice(24, 72))
+    assert 70 < sum(quarter == central for quarter in quarters) < 130
+    for part in {part for quarter in quarters for part in ((q.start, q.stop) for q in quarter)}:
+        assert part[1] - part[0] == 48
+        assert 0 <= part[0] <= 48
+    assert quarters == [sample_quarter(3, step, 96) for step in range(200)]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lkcfuse.training import similarity
 from lkcfuse.training.flatness import flat_excess
-from lkcfuse.training.losses import LossWeights, fusion_loss, goal_term, gradient_term
+from lkcfuse.training.losses import LossWeights, Quarter, fusion_loss, goal_term, gradient_term
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 VALUES: dict[str, dict[str, float]] = json.loads((GOLDEN / "metric_values.json").read_text())
@@ -80,14 +80,20 @@ def test_every_term_is_lowered_by_following_its_gradient(field: str) -> None:
         fused = 90 + torch.randn(a.shape, generator=torch.Generator().manual_seed(0)) * 3
     if field == "out_of_range":
         fused = fused * 1.6 - 60
+    quarter = None
+    if field == "consistency":
+        inner = slice(20, 60)
+        quarter = Quarter(fused[..., inner, inner] + 7.0, inner, inner)
     fused = fused.clone().requires_grad_()
-    loss, values = fusion_loss(fused, a, b, weights)
+    loss, values = fusion_loss(fused, a, b, weights, quarter)
     loss.backward()
     assert fused.grad is not None
     assert torch.isfinite(fused.grad).all()
     assert values == {field: pytest.approx(loss.item(), rel=1e-5)}
+    if field == "consistency":
+        assert loss.item() == pytest.approx(7 / 255, rel=1e-5)
     step = fused.detach() - fused.grad / fused.grad.abs().max()
-    assert fusion_loss(step, a, b, weights)[0].item() < loss.item()
+    assert fusion_loss(step, a, b, weights, quarter)[0].item() < loss.item()
 
 
 def test_flat_black_sources_give_finite_gradients() -> None:
