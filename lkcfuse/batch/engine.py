@@ -73,7 +73,11 @@ class Work:
 
 
 class Engine(Protocol):
-    """Carries a batch out."""
+    """Carries a batch out; a context manager, which at its end lets go of what it took."""
+
+    def __enter__(self) -> Engine: ...
+
+    def __exit__(self, *_error: object) -> None: ...
 
     def prepare(self, fuser: Fuser, *, progress: Progress | None = None) -> None:
         """Get ready whatever takes time or can fail; `run` does it if this did not.

@@ -13,7 +13,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,26 +189,34 @@ class Journal:
         Raises:
             ResourceError: It cannot be written: disk full, no permission, mount gone.
         """
-        line = json.dumps(record).encode() + b"\n"
+        self.append_all([record], sync=sync)
+
+    def append_all(self, records: Iterable[Mapping[str, Any]], *, sync: bool = True) -> None:
+        """Write several lines at once, all of them or none; they wait for the disk together.
+
+        Raises:
+            ResourceError: As `append`.
+        """
+        lines = b"".join(json.dumps(record).encode() + b"\n" for record in records)
         try:
             with self._thread_lock, self._lock:
-                self._write(line)
+                self._write(lines)
             if sync:
                 self._sync()
         except OSError as error:
             raise self._failed(error) from None
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, lines: bytes) -> None:
         end = os.fstat(self._descriptor).st_size
         if end:
             os.lseek(self._descriptor, -1, os.SEEK_END)
             if os.read(self._descriptor, 1) != b"\n":
                 # The run before was killed in the middle of a line: it ends here.
-                line = b"\n" + line
+                lines = b"\n" + lines
         done = 0
         try:
-            while done < len(line):
-                done += os.write(self._descriptor, line[done:])
+            while done < len(lines):
+                done += os.write(self._descriptor, lines[done:])
         except OSError:
             if done:
                 with suppress(OSError):

@@ -34,6 +34,12 @@ THREADS = 2
 class LocalEngine:
     """Works through the pairs in the order of the plan, in this process."""
 
+    def __enter__(self) -> LocalEngine:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
     def prepare(self, fuser: Fuser, *, progress: Progress | None = None) -> None:
         """Load the network."""
         fuser.load(progress=progress)

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lkcfuse.cli.batch_options import (
+    AddressOption,
+    CpusOption,
     DryRunOption,
+    EngineOption,
     FirstArgument,
     ForceOption,
     FormatOption,
+    GpusOption,
     MatchOption,
     MetricsOption,
     NullOption,
@@ -23,6 +27,7 @@ from lkcfuse.cli.batch_options import (
     ShardOption,
     StdinOption,
     StrictOption,
+    WorkersOption,
 )
 from lkcfuse.cli.batch_output import Warnings, count, show_plan, summarise, tell, work_through
 from lkcfuse.cli.options import (
@@ -46,6 +51,7 @@ from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
     from lkcfuse.batch import Plan
+    from lkcfuse.batch.engine import Engine
     from lkcfuse.batch.scoring import Scorer
 
 
@@ -69,6 +75,11 @@ def batch(
     strict: StrictOption = False,
     dry_run: DryRunOption = False,
     metrics: MetricsOption = None,
+    engine_name: EngineOption = "local",
+    address: AddressOption = None,
+    workers: WorkersOption = None,
+    cpus_per_worker: CpusOption = None,
+    gpus_per_worker: GpusOption = None,
     invert_first: InvertFirstOption = False,
     format_name: FormatOption = "png",
     force: ForceOption = False,
@@ -100,6 +111,7 @@ def batch(
     )
     _check_sources(first, second, pairs=pairs, match=match, from_stdin=from_stdin, metrics=metrics)
     part = _shard(shard)
+    engine = _engine(engine_name, address, workers, cpus_per_worker, gpus_per_worker)
     if metrics is not None:
         from lkcfuse.metrics.table import check_table
 
@@ -116,11 +128,14 @@ def batch(
     started = time.perf_counter()
     with ExitStack() as stack:
         opened = stack.enter_context(open_batch(plan, overwrite=force))
+        stack.enter_context(engine)
         with out.progress("loading weights", in_bytes=True) as report:
-            fuser.load(progress=report)
-        out.note(f"fusing into {folder} with {fuser.describe()}")
+            engine.prepare(fuser, progress=report)
+        out.note(f"fusing into {folder} with {engine.describe(fuser)}")
         scorer = _scorer(metrics, folder, stack)
-        outcomes = work_through(opened, fuser, scorer, invert_first=invert_first, out=out, end=end)
+        outcomes = work_through(
+            opened, fuser, engine, scorer, invert_first=invert_first, out=out, end=end
+        )
     warn.close()
     if scorer is not None and metrics is not None:
         from lkcfuse.metrics.table import write_table
@@ -189,6 +204,39 @@ def _plan(
         return plan_list(read_csv(pairs), folder, folders=folders, format=format_name)
     assert folders is not None
     return plan_folders(*folders, folder, pattern=match, format=format_name)
+
+
+def _engine(
+    name: str,
+    address: str | None,
+    workers: int | None,
+    cpus_per_worker: int | None,
+    gpus_per_worker: float | None,
+) -> Engine:
+    """Return what carries the batch out; nothing is started yet."""
+    if name == "local":
+        from lkcfuse.batch.local import LocalEngine
+
+        asked = {
+            "--address": address,
+            "--workers": workers,
+            "--cpus-per-worker": cpus_per_worker,
+            "--gpus-per-worker": gpus_per_worker,
+        }
+        for option, value in asked.items():
+            if value is not None:
+                raise UsageError(f"{option} is for workers of Ray: add --engine ray")
+        return LocalEngine()
+    if name != "ray":
+        raise UsageError(f"no engine is called '{name}': choose local or ray")
+    from lkcfuse.batch.ray_engine import RayEngine
+
+    return RayEngine(
+        address=address,
+        workers=workers,
+        cpus_per_worker=cpus_per_worker or 1,
+        gpus_per_worker=gpus_per_worker or 0.0,
+    )
 
 
 def _scorer(metrics: Path | None, folder: Path, stack: ExitStack) -> Scorer | None:

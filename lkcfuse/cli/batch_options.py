@@ -81,6 +81,47 @@ FormatOption = Annotated[
         "--format", metavar="FORMAT", help="Format of the outputs: png, jpeg, tiff, webp or bmp."
     ),
 ]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="local|ray",
+        help="What computes: this process, or the workers of a Ray cluster (lkcfuse[ray]).",
+    ),
+]
+AddressOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Head of the Ray cluster; auto for the one this machine is in. Left out: what "
+        "RAY_ADDRESS says, or a cluster of this machine alone.",
+    ),
+]
+WorkersOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        help="Ray workers, each with a network. Left out: as many as the cluster holds.",
+    ),
+]
+CpusOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        "--cpus-per-worker", min=1, metavar="N", help="CPUs, and threads, of each worker: 1."
+    ),
+]
+GpusOption = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(
+        "--gpus-per-worker",
+        min=0,
+        metavar="SHARE",
+        help="GPUs of each worker: 0. With 0.25, four workers share one.",
+    ),
+]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="A file without a partner is an error.")
 ]

@@ -13,6 +13,7 @@ from lkcfuse.notes import Note
 
 if TYPE_CHECKING:
     from lkcfuse.batch import Batch, Outcome, Plan
+    from lkcfuse.batch.engine import Engine
     from lkcfuse.batch.scoring import Scorer
     from lkcfuse.fuser import Fuser
 
@@ -57,6 +58,7 @@ def show_plan(plan: Plan, out: Output, *, force: bool, end: str) -> None:
 def work_through(
     opened: Batch,
     fuser: Fuser,
+    engine: Engine,
     scorer: Scorer | None,
     *,
     invert_first: bool,
@@ -66,7 +68,9 @@ def work_through(
     """Work through the pairs, and print each as it is done."""
     done = []
     with out.progress("fusing", unit="pairs") as report:
-        run = opened.run(fuser, invert_first=invert_first, scorer=scorer, progress=report)
+        run = opened.run(
+            fuser, engine=engine, invert_first=invert_first, scorer=scorer, progress=report
+        )
         with closing(run) as outcomes:
             for outcome in outcomes:
                 done.append(outcome)
