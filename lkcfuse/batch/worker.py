@@ -230,7 +230,7 @@ class _Room:
 
         Yields:
             A function to call with the pair's pixels once they are known. Until then it is taken
-            to be as large as any so far, and the first to fill the room.
+            to be as large as any so far, and the first one fills the room.
         """
         key = object()
         with self._changed:
@@ -252,4 +252,4 @@ class _Room:
 
     def _is_free(self) -> bool:
         held = sum(self._held.values())
-        return not held or held + self._largest <= stages.PIXELS_IN_FLIGHT
+        return not held or 0 < self._largest <= stages.PIXELS_IN_FLIGHT - held
