@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +18,12 @@ from types import ModuleType
 from typing import Any
 
 from lkcfuse.cpus import available_cpus
-from lkcfuse.errors import ResourceError
+from lkcfuse.errors import ResourceError, UsageError
 
 _STORE_BYTES = 256 << 20
 """Memory for the outputs that wait to be written, on one machine; what exceeds it goes to disk."""
+
+_PROBE_SECONDS = 10.0
 
 
 def require_ray() -> None:
@@ -97,6 +100,8 @@ class Cluster:
 
     def _connect(self, address: str | None, workers: int | None) -> None:
         options: dict[str, Any] = {"address": address}
+        if not self.local:
+            _probe(address or os.environ["RAY_ADDRESS"])
         if self.local:
             options = {
                 # Ray keeps account of CPUs, and ties nobody to them: what is asked for is there.
@@ -111,11 +116,7 @@ class Cluster:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             if self.local:
                 raise ResourceError(f"Ray cannot be started here: {reason}") from None
-            name = address or os.environ["RAY_ADDRESS"]
-            raise ResourceError(
-                f"no Ray cluster answers at '{name}': give --address the HOST:PORT of its head, "
-                f"from a machine of the cluster ({reason})"
-            ) from None
+            raise _no_cluster(address or os.environ["RAY_ADDRESS"], reason) from None
 
     def _room(self) -> int:
         """Return how many workers the cluster's machines hold, each machine by itself."""
@@ -128,6 +129,26 @@ class Cluster:
                     fits = min(fits, math.floor(there.get("GPU", 0) / self.gpus + 1e-9))
                 room += int(fits)
         return room
+
+
+def _probe(address: str) -> None:
+    """Check that something listens at an address: Ray itself tries for minutes, and talks."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdecimal():
+        raise UsageError(f"--address {address} is neither HOST:PORT of a Ray cluster nor auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _no_cluster(address: str, reason: str) -> ResourceError:
+    return ResourceError(
+        f"no Ray cluster answers at '{address}' ({reason}): give --address the HOST:PORT of its "
+        "head, on a machine of the cluster"
+    )
 
 
 def _import_ray(*, alone: bool) -> ModuleType:

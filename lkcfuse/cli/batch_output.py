@@ -65,7 +65,7 @@ def work_through(
     out: Output,
     end: str,
 ) -> list[Outcome]:
-    """Work through the pairs, and print each as it is done."""
+    """Work through the pairs, print each as it is done, and return them in the plan's order."""
     done = []
     with out.progress("fusing", unit="pairs") as report:
         run = opened.run(
@@ -80,7 +80,9 @@ def work_through(
                     output.error(f"{outcome.pair.name}: {message}")
                 if outcome.record is not None or out.as_json:
                     out.result(str(outcome.pair.output), _record(outcome, message), end=end)
-    return done
+    # Workers are done in any order; tables have one.
+    position = {pair.name: number for number, pair in enumerate(opened.plan.pairs)}
+    return sorted(done, key=lambda outcome: position[outcome.pair.name])
 
 
 def _record(outcome: Outcome, message: str | None) -> dict[str, object]:

@@ -1,0 +1,256 @@
+"""Batches on the workers of a real Ray cluster, which are killed, interrupted and poisoned."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from pairs import contents, make_pairs, write_noise
+
+from lkcfuse.cli.app import run
+
+NAMES = [f"{folder}{number}" for folder in ("", "day/") for number in range(10)]
+SECONDS = 240
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """Pairs that take a network some tenths of a second each."""
+    for name in NAMES:
+        for seed, folder in enumerate(("ir", "vis")):
+            write_noise(tmp_path / folder / f"{name}.png", 96, 128, 3, seed=seed + len(name))
+    return tmp_path
+
+
+@pytest.fixture
+def start(scene):
+    """Start a batch into a folder as a process; whatever it started ends with the test."""
+    started = []
+
+    def call(output, *options):
+        words = ["batch", "ir", "vis", "-o", output, "--device", "cpu", *options]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lkcfuse", *words],
+            cwd=scene,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield call
+    for process in started:
+        below = family(process)
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+        for other in below:
+            with suppress(psutil.NoSuchProcess):
+                other.kill()
+
+
+RAY = ("--engine", "ray", "--workers", "2")
+
+
+def family(process):
+    """A process's children and theirs."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(process.pid).children(recursive=True)
+    return []
+
+
+def workers(process):
+    """The processes that hold a network."""
+    found = []
+    for child in family(process):
+        with suppress(psutil.NoSuchProcess):
+            if child.cmdline()[:1] and child.cmdline()[0].startswith("ray::Actor"):
+                found.append(child)
+    return found
+
+
+def lines(folder: Path):
+    """The names of the pairs in a journal, a name a line."""
+    path = folder / ".lkcfuse" / "run.jsonl"
+    if not path.exists():
+        return []
+    *whole, _ = path.read_text().split("\n")
+    return [line["name"] for line in map(json.loads, whole) if line["type"] == "pair"]
+
+
+def wait_for(condition, process=None):
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def finish(process):
+    out, err = process.communicate(timeout=SECONDS)
+    return process.returncode, out.splitlines(), err
+
+
+@pytest.mark.slow
+def test_a_killed_worker_changes_no_file_and_repeats_no_line(start, scene):
+    local = start("local", "--threads", "1")
+    assert finish(local)[0] == 0
+    process = start("fused", *RAY, "--metrics", "metrics.csv")
+    wait_for(lambda: len(lines(scene / "fused")) >= 3, process)
+    victim, *_ = workers(process)
+    victim.kill()
+    done = len(lines(scene / "fused"))
+    code, out, err = finish(process)
+    assert code == 0, err
+    assert done < len(NAMES)
+    assert f"a worker died (process {victim.pid} on" in err
+    # Nothing of Ray's own goes to where the results go.
+    assert sorted(out) == sorted(f"fused/{name}.png" for name in NAMES)
+    assert all(line.startswith("lkcfuse: ") for line in err.splitlines()), err
+    assert sorted(lines(scene / "fused")) == sorted(NAMES)
+    assert contents(scene / "fused") == contents(scene / "local")
+    rows = (scene / "metrics.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1 : 1 + len(NAMES)]] == lines(scene / "local")
+
+    code, out, err = finish(start("fused", "--threads", "2"))
+    assert (code, len(out)) == (0, len(NAMES))
+    assert f"{len(NAMES)} verified" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_driver_that_ends_takes_its_workers_along_and_loses_nothing(start, scene, number):
+    process = start("fused", *RAY)
+    wait_for(lambda: len(lines(scene / "fused")) >= 3, process)
+    held, below = workers(process), family(process)
+    process.send_signal(number)
+    if number == signal.SIGINT:
+        code, _, err = finish(process)
+        assert code == 130
+        assert err.endswith("lkcfuse: interrupted\n")
+    else:
+        assert process.wait(SECONDS) == -number
+    wait_for(lambda: not any(map(psutil.Process.is_running, held)))
+    for other in below:  # what Ray lets live on for a minute holds nothing of ours
+        with suppress(psutil.NoSuchProcess):
+            other.kill()
+    kept = contents(scene / "fused")
+    assert kept.keys() <= {f"{name}.png" for name in NAMES}
+    # Every file that is there is whole, and in the journal.
+    assert {name.removesuffix(".png") for name in kept} <= set(lines(scene / "fused"))
+
+    assert finish(start("fused", "--threads", "2"))[0] == 0
+    assert finish(start("local", "--threads", "2"))[0] == 0
+    assert contents(scene / "fused") == contents(scene / "local")
+    assert all(contents(scene / "local")[name] == data for name, data in kept.items())
+
+
+@pytest.fixture
+def pipe(scene):
+    """A pair's first file that is a pipe: whoever reads it waits, and can be found."""
+    path = scene / "ir" / "3.png"
+    path.unlink()
+    os.mkfifo(path)
+    # With a writer there already, a reader has it open at once.
+    descriptor = os.open(path, os.O_RDWR)
+    yield path
+    os.close(descriptor)
+
+
+def holder(path, processes):
+    """The process that has a pipe open."""
+    for process in processes:
+        with suppress(OSError, psutil.NoSuchProcess):
+            for link in Path(f"/proc/{process.pid}/fd").iterdir():
+                with suppress(OSError):
+                    if link.readlink() == path:
+                        return process
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finds a pipe's reader in /proc")
+def test_a_pair_that_kills_its_workers_fails_alone(start, scene, pipe):
+    process = start("fused", *RAY)
+    deaths = 0
+    while process.poll() is None:
+        reader = holder(pipe, workers(process))
+        if reader is not None:
+            reader.kill()
+            reader.wait(SECONDS)
+            deaths += 1
+        time.sleep(0.02)
+    code, out, err = finish(process)
+    assert code == 1, err
+    assert deaths == 3
+    assert "3: ir/3.png and vis/3.png: a worker died of them 3 times" in err
+    assert "1 of 20 pairs failed: 3; the others are done" in err
+    others = sorted(name for name in NAMES if name != "3")
+    assert sorted(out) == sorted(f"fused/{name}.png" for name in others)
+    assert sorted(lines(scene / "fused")) == others
+
+
+@pytest.mark.slow
+def test_a_worker_that_finds_other_weights_ends_the_run(start, scene, pipe, make_weights):
+    weights = scene / "w.safetensors"
+    weights.write_bytes(make_weights("none").read_bytes())
+    process = start("fused", *RAY, "--weights", "w.safetensors")
+    wait_for(lambda: holder(pipe, workers(process)), process)
+    # The file changes while workers are at it; who starts anew finds another.
+    weights.write_bytes(make_weights("max").read_bytes())
+    for worker in workers(process):
+        worker.kill()
+    code, _, err = finish(process)
+    assert code == 4, err
+    assert "weights 'w.safetensors' are another file on" in err
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "words"),
+    [
+        ("127.0.0.1:1", 5, "no Ray cluster answers at '127.0.0.1:1' (Connection refused)"),
+        ("ray://127.0.0.1:10001", 2, "neither HOST:PORT"),
+        ("somewhere", 2, "neither HOST:PORT"),
+    ],
+)
+def test_a_cluster_that_is_not_there(tmp_path, network, capsys, address, code, words):
+    folders = make_pairs(tmp_path, ["1"])
+    options = ["--engine", "ray", "--address", address, "--weights", str(network), "-q"]
+    assert run(["batch", *map(str, folders), "-o", str(tmp_path / "fused"), *options]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_without_ray_the_cure_is_named(monkeypatch, tmp_path, capsys):
+    folders = make_pairs(tmp_path, ["1"])
+    monkeypatch.setitem(sys.modules, "ray", None)
+    words = ["batch", *map(str, folders), "-o", str(tmp_path / "fused"), "--engine", "ray"]
+    assert run(words) == 5
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "lkcfuse: error: Ray is not installed: pip install 'lkcfuse[ray]'"
+    assert not (tmp_path / "fused").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--address", "auto"), "--address is for workers of Ray: add --engine ray"),
+        (("--workers", "2"), "--workers is for workers of Ray"),
+        (("--engine", "dask"), "no engine is called 'dask'"),
+        (("--engine", "ray", "--gpus-per-worker", "1.5"), "1.5 GPUs"),
+    ],
+)
+def test_options_that_make_no_sense(tmp_path, capsys, options, words):
+    folders = make_pairs(tmp_path, ["1"])
+    assert run(["batch", *map(str, folders), "-o", str(tmp_path / "fused"), *options]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "fused").exists()
