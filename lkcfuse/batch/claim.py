@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from lkcfuse.atomic import TEMPORARY_PREFIX
 from lkcfuse.batch.journal import FOLDER
 from lkcfuse.errors import ResourceError, UsageError
+from lkcfuse.remote import Location
 
 Shard = tuple[int, int]
 
@@ -43,17 +44,17 @@ def claim(folder: Path, shard: Shard | None = None) -> Iterator[FileLock]:
             journal_lock = FileLock(place / "journal.lock", thread_local=False)
             # Who comes second finds the first one's lock, whatever the order of what follows.
             with journal_lock:
-                own = FileLock(place / _lock_name(shard), thread_local=False)
+                own = FileLock(place / lock_name(shard), thread_local=False)
                 _acquire(own, folder)
                 held.callback(own.release)
                 alone = True
                 for path in sorted(place.glob("run*.lock")):
-                    if path.name == _lock_name(shard):
+                    if path.name == lock_name(shard):
                         continue
-                    if _is_beside(path.name, shard):
+                    if is_beside(path.name, shard):
                         alone = alone and not _is_held(path)
                     elif _is_held(path):
-                        raise _busy(folder)
+                        raise busy(folder)
                 if alone:
                     _sweep(folder)
         except OSError as error:
@@ -81,7 +82,7 @@ def _acquire(lock: FileLock, folder: Path) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise _busy(folder) from None
+        raise busy(folder) from None
 
 
 def _is_held(path: Path) -> bool:
@@ -92,17 +93,19 @@ def _is_held(path: Path) -> bool:
         return True
 
 
-def _busy(folder: Path) -> UsageError:
+def busy(folder: Location) -> UsageError:
+    """Return the error of a folder that another run works in."""
     return UsageError(
         f"another run is at work in {folder}: wait until it ends, or choose another folder with -o"
     )
 
 
-def _lock_name(shard: Shard | None) -> str:
+def lock_name(shard: Shard | None) -> str:
+    """Return the name of a run's lock."""
     return "run.lock" if shard is None else f"run-{shard[0]}-of-{shard[1]}.lock"
 
 
-def _is_beside(name: str, shard: Shard | None) -> bool:
+def is_beside(name: str, shard: Shard | None) -> bool:
     """Whether a lock is that of another part of the same batch."""
     found = re.fullmatch(r"run-(\d+)-of-(\d+)\.lock", name)
     return shard is not None and found is not None and int(found[2]) == shard[1]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Protocol
 
-from lkcfuse.batch.journal import Journal, State
+from lkcfuse.batch.journal import JournalWriter, State
 from lkcfuse.batch.plan import Plan, PlannedPair
 from lkcfuse.batch.records import PairRecord
 from lkcfuse.batch.settings import Settings
@@ -53,7 +53,7 @@ class Work:
     fuser: Fuser
     settings: Settings
     state: State
-    journal: Journal
+    journal: JournalWriter
     invert_first: bool = False
     overwrite: bool = False
     progress: Callable[[float, float], None] | None = None

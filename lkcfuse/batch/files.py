@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from lkcfuse.batch.records import FileRecord
 from lkcfuse.errors import InputError, ResourceError
+from lkcfuse.remote import Location, RemotePath
 
 
-def file_sha256(path: Path) -> str | None:
+def file_sha256(path: Location) -> str | None:
     """Return the SHA-256 of a file; None where it cannot be read."""
     digest = hashlib.sha256()
     try:
+        if isinstance(path, RemotePath):
+            return hashlib.sha256(path.read_bytes()).hexdigest()
         with path.open("rb") as file:
             while piece := file.read(1 << 20):
                 digest.update(piece)
@@ -21,17 +25,23 @@ def file_sha256(path: Path) -> str | None:
     return digest.hexdigest()
 
 
-def is_as_recorded(path: Path, record: FileRecord) -> bool:
+def is_as_recorded(path: Location, record: FileRecord) -> bool:
     """Whether a file's bytes are those a record has."""
     try:
-        if path.stat().st_size != record.bytes:
+        size = path.size() if isinstance(path, RemotePath) else path.stat().st_size
+        if size != record.bytes:
             return False
     except OSError:
         return False
     return file_sha256(path) == record.sha256
 
 
-def load(path: Path) -> bytes:
+def exists(path: Location) -> bool:
+    """Whether there is something of that name: a file, a folder, a link to nothing."""
+    return path.exists() if isinstance(path, RemotePath) else os.path.lexists(path)
+
+
+def load(path: Location) -> bytes:
     """Read a file once: what is hashed is what is decoded, whatever happens to the file.
 
     Raises:

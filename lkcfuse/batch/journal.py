@@ -1,9 +1,10 @@
 """The journal of an output folder: what was done, by which settings, so that it can go on.
 
-`.lkcfuse/run.jsonl` only ever grows, a JSON object a line. A pair's line goes to disk before its
-output gets its name: an output that stands in the folder and not in the journal is therefore
-somebody else's, and a line without its output (a run that was killed in between) means only that
-the pair is to be done. A last line that is cut off is passed over.
+`.lkcfuse/run.jsonl` (at a URL a series of objects: see `segments.py`) only ever grows, a JSON
+object a line. A pair's line goes to disk before its output gets its name: an output that stands in
+the folder and not in the journal is therefore somebody else's, and a line without its output (a
+run that was killed in between) means only that the pair is to be done. A last line that is cut off
+is passed over.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from lkcfuse.batch.settings import Settings
 from lkcfuse.errors import ResourceError, UsageError
 from lkcfuse.images.pairing import natural_key
 from lkcfuse.metrics.cases import FusedPair
+from lkcfuse.remote import Location, RemotePath, as_location, read_objects
 from lkcfuse.version import __version__
 
 FOLDER = ".lkcfuse"
@@ -54,7 +57,7 @@ class State:
     damaged: int = 0
 
 
-def read_pairs(folder: Path) -> list[FusedPair]:
+def read_pairs(folder: Location) -> list[FusedPair]:
     """Return the finished pairs of the batch that wrote into a folder, in order of their names.
 
     Those are the pairs fused with the latest run's settings whose output is there. Whether files
@@ -70,14 +73,22 @@ def read_pairs(folder: Path) -> list[FusedPair]:
     key = state.settings.key
     # A run adds lines as it goes; names in their order make every run's list the same.
     pairs = [
-        FusedPair(r.name, Path(r.first.path), Path(r.second.path), folder / r.output.path)
+        FusedPair(
+            r.name,
+            as_location(r.first.path),
+            as_location(r.second.path),
+            folder / r.output.path,
+        )
         for r in sorted(state.pairs.values(), key=lambda record: natural_key(record.name))
         if r.settings == key
     ]
-    return [pair for pair in pairs if pair.fused.is_file()]
+    if isinstance(folder, RemotePath):
+        there = set(folder.find())
+        return [pair for pair in pairs if pair.fused in there]
+    return [pair for pair in pairs if isinstance(pair.fused, Path) and pair.fused.is_file()]
 
 
-def read_task(folder: Path) -> str | None:
+def read_task(folder: Location) -> str | None:
     """Return the task of the batch that wrote into a folder; None without a journal.
 
     Raises:
@@ -87,7 +98,7 @@ def read_task(folder: Path) -> str | None:
     return None if settings is None else settings.task
 
 
-def read_state(folder: Path) -> State:
+def read_state(folder: Location) -> State:
     """Read the journal of an output folder; an absent one says nothing.
 
     Raises:
@@ -97,7 +108,11 @@ def read_state(folder: Path) -> State:
     path = folder / FOLDER / JOURNAL
     state = State()
     try:
-        data = path.read_bytes()
+        if isinstance(folder, RemotePath):
+            found = [path for path in (folder / FOLDER).find() if path.suffix == ".jsonl"]
+            data = b"".join(read_objects(found))
+        else:
+            data = (folder / FOLDER / JOURNAL).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return state
     except OSError as error:
@@ -113,7 +128,7 @@ def read_state(folder: Path) -> State:
     return state
 
 
-def _apply(record: Mapping[str, Any], state: State, path: Path) -> None:
+def _apply(record: Mapping[str, Any], state: State, path: Location) -> None:
     kind = record["type"]
     if kind == "run":
         if record["schema"] > SCHEMA:
@@ -131,33 +146,14 @@ def _apply(record: Mapping[str, Any], state: State, path: Path) -> None:
         state.scores[score.name] = score
 
 
-class Journal:
-    """A journal open for writing; threads, and the runs of other shards, may write beside.
+class JournalWriter(ABC):
+    """A journal open for writing."""
 
-    Args:
-        folder: The output folder; its `.lkcfuse` exists.
-        lock: Held while a line is written.
-
-    Raises:
-        ResourceError: The journal cannot be opened for writing.
-    """
-
-    def __init__(self, folder: Path, lock: FileLock) -> None:
-        self.path = folder / FOLDER / JOURNAL
-        self._lock = lock
-        self._thread_lock = threading.Lock()
-        try:
-            # Not opened again for every line: on a vanished mount that would make a new file.
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-            self._descriptor = os.open(self.path, flags, 0o666)
-        except OSError as error:
-            raise self._failed(error) from None
-
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> JournalWriter:
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        os.close(self._descriptor)
+    @abstractmethod
+    def __exit__(self, *_error: object) -> None: ...
 
     def begin(self, settings: Settings, **about: object) -> None:
         """Write the line that opens a run.
@@ -191,12 +187,42 @@ class Journal:
         """
         self.append_all([record], sync=sync)
 
+    @abstractmethod
     def append_all(self, records: Iterable[Mapping[str, Any]], *, sync: bool = True) -> None:
         """Write several lines at once, all of them or none; they wait for the disk together.
 
         Raises:
             ResourceError: As `append`.
         """
+
+
+class Journal(JournalWriter):
+    """A journal open for writing; threads, and the runs of other shards, may write beside.
+
+    Args:
+        folder: The output folder; its `.lkcfuse` exists.
+        lock: Held while a line is written.
+
+    Raises:
+        ResourceError: The journal cannot be opened for writing.
+    """
+
+    def __init__(self, folder: Path, lock: FileLock) -> None:
+        self.path = folder / FOLDER / JOURNAL
+        self._lock = lock
+        self._thread_lock = threading.Lock()
+        try:
+            # Not opened again for every line: on a vanished mount that would make a new file.
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+            self._descriptor = os.open(self.path, flags, 0o666)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._descriptor)
+
+    def append_all(self, records: Iterable[Mapping[str, Any]], *, sync: bool = True) -> None:
+        """Write several lines: see `JournalWriter.append_all`."""
         lines = b"".join(json.dumps(record).encode() + b"\n" for record in records)
         try:
             with self._thread_lock, self._lock:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.images.formats import Format, choose_format
 from lkcfuse.images.pairing import IMAGE_SUFFIXES, match_stems
+from lkcfuse.remote import Location, RemotePath, as_location, is_url
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,9 @@ class PlannedPair:
     """
 
     name: str
-    first: Path
-    second: Path
-    output: Path
+    first: Location
+    second: Location
+    output: Location
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ class Plan:
         shard: (K, N) where this is the K-th of N parts that run side by side; None for a whole.
     """
 
-    folder: Path
+    folder: Location
     format: Format
     pairs: tuple[PlannedPair, ...]
-    only_first: tuple[Path, ...] = ()
-    only_second: tuple[Path, ...] = ()
+    only_first: tuple[Location, ...] = ()
+    only_second: tuple[Location, ...] = ()
     shard: tuple[int, int] | None = None
 
     def part(self, number: int, count: int) -> Plan:
@@ -81,9 +82,9 @@ class Listed:
 
 
 def plan_folders(
-    first: Path,
-    second: Path,
-    output: Path,
+    first: Location,
+    second: Location,
+    output: Location,
     *,
     pattern: str | None = None,
     format: str = "png",  # noqa: A002 - the option's name
@@ -126,9 +127,9 @@ def plan_folders(
 
 def plan_list(
     listed: Sequence[Listed],
-    output: Path,
+    output: Location,
     *,
-    folders: tuple[Path, Path] | None = None,
+    folders: tuple[Location, Location] | None = None,
     format: str = "png",  # noqa: A002 - the option's name
 ) -> Plan:
     """Plan to fuse pairs that are listed one by one.
@@ -156,8 +157,8 @@ def plan_list(
     pairs = [
         _planned(
             _name(item, in_folder=folders is not None),
-            first_folder / item.first,
-            second_folder / item.second,
+            _below(first_folder, item.first),
+            _below(second_folder, item.second),
             output,
             chosen,
         )
@@ -167,14 +168,24 @@ def plan_list(
     return Plan(output, chosen, tuple(pairs))
 
 
-def _planned(name: str, first: Path, second: Path, folder: Path, chosen: Format) -> PlannedPair:
+def _below(folder: Location, text: str) -> Location:
+    """Return what a listed word stands for: below a folder, unless it is absolute or a URL."""
+    return as_location(text) if is_url(text) else folder / text
+
+
+def _planned(
+    name: str, first: Location, second: Location, folder: Location, chosen: Format
+) -> PlannedPair:
     # The stem may hold dots: nothing of it is a suffix to replace.
     return PlannedPair(name, first, second, folder / f"{name}{chosen.suffixes[0]}")
 
 
 def _name(item: Listed, *, in_folder: bool) -> str:
     path = PurePosixPath(Path(item.name or item.first).as_posix())
-    if item.name is None and (not in_folder or path.is_absolute() or ".." in path.parts):
+    listed = item.name or item.first
+    if item.name is None and (
+        not in_folder or path.is_absolute() or is_url(listed) or ".." in path.parts
+    ):
         path = PurePosixPath(path.name)
     if path.suffix.lower() in IMAGE_SUFFIXES or item.name is None:
         path = path.with_suffix("")
@@ -187,7 +198,7 @@ def _name(item: Listed, *, in_folder: bool) -> str:
     return name
 
 
-def _check_outside(output: Path, *inputs: Path) -> None:
+def _check_outside(output: Location, *inputs: Location) -> None:
     real = _real(output)
     for folder in inputs:
         if _real(folder) == real or _real(folder) in real.parents:
@@ -203,7 +214,7 @@ def _check_pairs(pairs: Sequence[PlannedPair]) -> None:
     for pair in pairs:
         if _real(pair.first) == _real(pair.second):
             raise UsageError(f"{pair.first} and {pair.second} are the same file: no pair to fuse")
-        other = writers.setdefault(os.path.normcase(pair.output), pair)
+        other = writers.setdefault(os.path.normcase(str(pair.output)), pair)
         if other is not pair:
             raise UsageError(
                 f"{other.first} and {pair.first} would both be written to {pair.output}: name "
@@ -216,5 +227,5 @@ def _check_pairs(pairs: Sequence[PlannedPair]) -> None:
             )
 
 
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))
+def _real(path: Location) -> Location:
+    return path if isinstance(path, RemotePath) else Path(os.path.realpath(path))

@@ -6,23 +6,27 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock
 
 from lkcfuse.batch.claim import claim
 from lkcfuse.batch.engine import Engine, Finished, Work
-from lkcfuse.batch.files import file_sha256
-from lkcfuse.batch.journal import Journal, State, read_state
+from lkcfuse.batch.files import exists, file_sha256
+from lkcfuse.batch.journal import Journal, JournalWriter, State, read_state
+from lkcfuse.batch.lease import Lease, lease
 from lkcfuse.batch.local import LocalEngine
 from lkcfuse.batch.plan import Plan, PlannedPair
 from lkcfuse.batch.records import PairRecord, ScoreRecord
+from lkcfuse.batch.segments import Segments
 from lkcfuse.batch.settings import Settings
 from lkcfuse.batch.stages import DiskError, relative_output
 from lkcfuse.errors import InputError, ResourceError, UsageError
 from lkcfuse.fuser import Fuser
+from lkcfuse.remote import Location, RemotePath
 from lkcfuse.version import __version__
 
 if TYPE_CHECKING:
@@ -72,11 +76,25 @@ def open_batch(plan: Plan, *, overwrite: bool = False) -> Iterator[Batch]:
         ResourceError: The folder cannot be written to.
     """
     check(plan, read_state(plan.folder), overwrite=overwrite)
-    with claim(plan.folder, plan.shard) as journal_lock:
+    with _claimed(plan) as journal_lock:
         state = read_state(plan.folder)
         # Once more: a run that has just ended may have changed it.
         check(plan, state, overwrite=overwrite)
         yield Batch(plan, state, journal_lock, overwrite=overwrite)
+
+
+def _claimed(plan: Plan) -> AbstractContextManager[FileLock | Lease]:
+    if isinstance(plan.folder, RemotePath):
+        return lease(plan.folder, plan.shard)
+    return claim(plan.folder, plan.shard)
+
+
+def _open_journal(folder: Location, lock: FileLock | Lease) -> JournalWriter:
+    if isinstance(folder, RemotePath):
+        assert isinstance(lock, Lease)
+        return Segments(folder, lock)
+    assert not isinstance(lock, Lease)
+    return Journal(folder, lock)
 
 
 def check(plan: Plan, state: State, *, overwrite: bool = False) -> None:
@@ -87,10 +105,13 @@ def check(plan: Plan, state: State, *, overwrite: bool = False) -> None:
     """
     if overwrite:
         return
+    is_there: Callable[[Location], bool] = exists
+    if isinstance(plan.folder, RemotePath):
+        is_there = _listed(plan.folder).__contains__
     for pair in plan.pairs:
         known = state.pairs.get(pair.name)
         if relative_output(plan.folder, pair) not in state.outputs:
-            if os.path.lexists(pair.output):
+            if is_there(pair.output):
                 damage = f" ({state.damaged} lines of it are damaged)" if state.damaged else ""
                 raise UsageError(
                     f"{pair.output} exists and is not in the journal of {plan.folder}{damage}: "
@@ -100,7 +121,7 @@ def check(plan: Plan, state: State, *, overwrite: bool = False) -> None:
             for source, path in ((known.first, pair.first), (known.second, pair.second)):
                 if str(path.absolute()) == source.path:
                     continue
-                if os.path.realpath(path) == os.path.realpath(source.path):
+                if isinstance(path, Path) and _is_same(path, Path(source.path)):
                     continue
                 if file_sha256(path) != source.sha256:
                     raise UsageError(
@@ -109,11 +130,24 @@ def check(plan: Plan, state: State, *, overwrite: bool = False) -> None:
                     )
 
 
+def _listed(folder: RemotePath) -> set[Location]:
+    """Return what is in a folder at a URL: one question to the store, and not one a pair."""
+    try:
+        return set(folder.find())
+    except OSError as error:
+        raise ResourceError(f"{folder} cannot be used: {error}") from None
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one place, links followed."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
 class Batch:
     """A batch whose folder is claimed; `open_batch` makes it."""
 
     def __init__(
-        self, plan: Plan, state: State, journal_lock: FileLock, *, overwrite: bool
+        self, plan: Plan, state: State, journal_lock: FileLock | Lease, *, overwrite: bool
     ) -> None:
         self.plan = plan
         self._state = state
@@ -155,7 +189,7 @@ class Batch:
         engine.prepare(fuser)
         settings = Settings.of(fuser, self.plan.format, invert_first=invert_first)
         self._check_settings(settings)
-        with Journal(self.plan.folder, self._journal_lock) as journal:
+        with _open_journal(self.plan.folder, self._journal_lock) as journal:
             journal.begin(
                 settings,
                 pairs=len(self.plan.pairs),
@@ -219,7 +253,7 @@ class Batch:
             return None
         return {name: known.values[name] for name in scorer.names}
 
-    def _outcome(self, item: _Waiting, journal: Journal, scorer: Scorer | None) -> Outcome:
+    def _outcome(self, item: _Waiting, journal: JournalWriter, scorer: Scorer | None) -> Outcome:
         job, record = item.job, item.job.record
         if record is None:
             return Outcome(job.pair, "failed", error=job.error)

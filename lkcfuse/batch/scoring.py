@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from types import TracebackType
 
 from lkcfuse.batch.plan import PlannedPair
@@ -16,6 +15,7 @@ from lkcfuse.metrics.cases import Case, Plan
 from lkcfuse.metrics.scoring import Score, Scores, score
 from lkcfuse.metrics.table import Table
 from lkcfuse.metrics.workers import WorkerPool
+from lkcfuse.remote import Location, RemotePath
 
 Values = dict[str, float | None]
 
@@ -93,9 +93,9 @@ class Scorer:
         return Table.of(self.names, tuple(scores))
 
 
-def method_name(folder: Path) -> str:
+def method_name(folder: Location) -> str:
     """Return what tables call a folder's method: as `lkcfuse eval` does, the folder's name."""
-    return folder.resolve().name
+    return folder.name if isinstance(folder, RemotePath) else folder.resolve().name
 
 
 def _score(case: Case, method: str, names: Sequence[str]) -> Scores:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lkcfuse.atomic import atomic_write
-from lkcfuse.batch.files import is_as_recorded, load, make_folders, record_of
+from lkcfuse.batch.files import exists, is_as_recorded, load, make_folders, record_of
 from lkcfuse.batch.plan import Plan, PlannedPair
 from lkcfuse.batch.records import FileRecord, PairRecord
 from lkcfuse.errors import LkcfuseError, ResourceError, UsageError
 from lkcfuse.images import Image, Pair, read_image, write_image
+from lkcfuse.remote import Location, RemotePath, relative_to
 
 PIXELS_IN_FLIGHT = 1 << 25
 """Pixels of the pairs in memory at a time, about 0.8 GB; one pair is, however large."""
@@ -53,7 +53,7 @@ class Stages:
         settings: Key of the run's settings.
     """
 
-    folder: Path
+    folder: Location
     format: str
     settings: str
 
@@ -152,22 +152,43 @@ class Stages:
             UsageError: There is a file, and `overwrite` is false.
             DiskError: It cannot be written, and nor could others.
         """
+        output, folder = pair.output, self.folder
+        if isinstance(output, RemotePath):
+            _put(output, data, overwrite=overwrite, before=before)
+            return
+        assert isinstance(folder, Path)
         try:
-            make_folders(self.folder, pair.output.parent)
-            with atomic_write(pair.output, overwrite=overwrite) as file:
+            make_folders(folder, output.parent)
+            with atomic_write(output, overwrite=overwrite) as file:
                 file.write(data)
                 # A full disk shows here, before the journal says anything.
                 file.flush()
                 if before is not None:
                     before()
         except UsageError as error:
-            if os.path.lexists(pair.output):
+            if exists(output):
                 raise
             raise DiskError(str(error)) from None
         except LkcfuseError as error:
             raise DiskError(str(error)) from None
 
 
-def relative_output(folder: Path, pair: PlannedPair) -> str:
+def _put(
+    output: RemotePath, data: bytes, *, overwrite: bool, before: Callable[[], None] | None
+) -> None:
+    """Write an output that is an object: it appears whole or not at all."""
+    try:
+        if not overwrite and output.exists():
+            raise UsageError(f"{output} exists: use --force to replace it")
+        if before is not None:
+            before()
+        output.write_bytes(data)
+    except OSError as error:
+        raise DiskError(f"{output} cannot be written: {error}") from None
+    except ResourceError as error:
+        raise DiskError(str(error)) from None
+
+
+def relative_output(folder: Location, pair: PlannedPair) -> str:
     """Return an output's path as the journal of its folder has it."""
-    return pair.output.relative_to(folder).as_posix()
+    return relative_to(pair.output, folder).as_posix()

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from lkcfuse.batch import stages
-from lkcfuse.batch.files import is_as_recorded
+from lkcfuse.batch.files import exists, is_as_recorded
 from lkcfuse.batch.plan import PlannedPair
 from lkcfuse.batch.records import PairRecord
 from lkcfuse.batch.stages import Sources, Stages
@@ -138,7 +138,7 @@ class Worker:
                 holds(height * width)
                 fused, seconds, notes = self._network.submit(self._fuse, sources).result()
                 record, data = self._orders.stages.encode(pair, sources, fused, seconds)
-            if not overwrite and os.path.lexists(pair.output):
+            if not overwrite and exists(pair.output):
                 raise UsageError(f"{pair.output} exists: use --force to replace it")
             return Reply(record, notes=notes), data
         except Unfit as unfit:

@@ -48,6 +48,7 @@ from lkcfuse.cli.options import (
 )
 from lkcfuse.cli.output import Output
 from lkcfuse.errors import UsageError
+from lkcfuse.remote import Location
 
 if TYPE_CHECKING:
     from lkcfuse.batch import Plan
@@ -148,8 +149,8 @@ def batch(
 
 
 def _check_sources(
-    first: Path | None,
-    second: Path | None,
+    first: Location | None,
+    second: Location | None,
     *,
     pairs: Path | None,
     match: str | None,
@@ -183,9 +184,9 @@ def _shard(text: str | None) -> tuple[int, int] | None:
 
 
 def _plan(
-    first: Path | None,
-    second: Path | None,
-    folder: Path,
+    first: Location | None,
+    second: Location | None,
+    folder: Location,
     pairs: Path | None,
     match: str | None,
     from_stdin: bool,
@@ -239,7 +240,7 @@ def _engine(
     )
 
 
-def _scorer(metrics: Path | None, folder: Path, stack: ExitStack) -> Scorer | None:
+def _scorer(metrics: Path | None, folder: Location, stack: ExitStack) -> Scorer | None:
     if metrics is None:
         return None
     from lkcfuse.batch.scoring import Scorer, method_name

@@ -7,16 +7,23 @@ from typing import Annotated, Optional
 
 import typer
 
-# typer reads the annotations at run time, on Python 3.10 too, hence Optional.
+from lkcfuse.remote import as_location
+
+# typer reads the annotations at run time, on Python 3.10 too, hence Optional. It knows no unions:
+# what `as_location` makes is a `Location`, a path or an object at a URL.
 FirstArgument = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Argument(
-        metavar="DIR_A", show_default=False, help="Folder of the infrared images or MRI slices."
+        parser=as_location,
+        metavar="DIR_A",
+        show_default=False,
+        help="Folder of the infrared images or MRI slices.",
     ),
 ]
 SecondArgument = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Argument(
+        parser=as_location,
         metavar="DIR_B",
         show_default=False,
         help="Folder of the visible images, or the CT, PET or SPECT slices.",
@@ -25,7 +32,11 @@ SecondArgument = Annotated[
 OutputFolderOption = Annotated[
     Path,
     typer.Option(
-        "--output", "-o", metavar="DIR", help="Folder for the fused images; made if need be."
+        "--output",
+        "-o",
+        parser=as_location,
+        metavar="DIR",
+        help="Folder for the fused images; made if need be.",
     ),
 ]
 PairsOption = Annotated[

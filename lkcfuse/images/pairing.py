@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.images.formats import FORMATS
+from lkcfuse.remote import Location, RemotePath, relative_to
 
 IMAGE_SUFFIXES = frozenset(suffix for known in FORMATS.values() for suffix in known.suffixes)
 """File suffixes taken for images, in lower case; other files in a folder are passed over."""
@@ -33,8 +34,8 @@ class Match:
     """
 
     stem: str
-    first: Path
-    second: Path
+    first: Location
+    second: Location
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,11 @@ class Matching:
     """
 
     pairs: tuple[Match, ...]
-    only_first: tuple[Path, ...]
-    only_second: tuple[Path, ...]
+    only_first: tuple[Location, ...]
+    only_second: tuple[Location, ...]
 
 
-def match_stems(first: Path, second: Path, *, pattern: str | None = None) -> Matching:
+def match_stems(first: Location, second: Location, *, pattern: str | None = None) -> Matching:
     """Pair the images of two folders by their stems; sub-folders are part of a stem.
 
     `ir/day/1.png` and `vis/day/1.jpg` are a pair of the stem `day/1`. See `list_images` for which
@@ -130,7 +131,7 @@ def _sides(pattern: str) -> tuple[_Side, _Side]:
     return _Side(sides[0]), _Side(sides[1])
 
 
-def list_images(folder: Path) -> dict[str, Path]:
+def list_images(folder: Location) -> dict[str, Location]:
     """Return a folder's images by their stems, sub-folders included.
 
     Hidden files and folders (their names begin with a dot) and files whose suffix is no image's
@@ -148,10 +149,10 @@ def list_images(folder: Path) -> dict[str, Path]:
         InputError: The folder does not exist, is none, or cannot be read; it holds no image; or
             two of its files have one stem, so that it is not known which is meant.
     """
-    images: dict[str, Path] = {}
-    ambiguous: dict[str, Path] = {}
-    for path in _walk(folder):
-        relative = path.relative_to(folder)
+    images: dict[str, Location] = {}
+    ambiguous: dict[str, Location] = {}
+    for path in _find(folder) if isinstance(folder, RemotePath) else _walk(folder):
+        relative = relative_to(path, folder)
         stem = unicodedata.normalize("NFC", relative.with_suffix("").as_posix())
         if stem in images:
             ambiguous.setdefault(stem, path)
@@ -172,6 +173,21 @@ def list_images(folder: Path) -> dict[str, Path]:
             f"{folder} holds no images: files that end in {', '.join(sorted(IMAGE_SUFFIXES))} count"
         )
     return {stem: images[stem] for stem in sorted(images, key=natural_key)}
+
+
+def _find(folder: RemotePath) -> Iterator[RemotePath]:
+    """Yield the image objects below a URL, in a fixed order."""
+    try:
+        found = folder.find()
+    except FileNotFoundError:
+        raise InputError(f"{folder} does not exist: check the URL") from None
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error}") from None
+    for path in found:
+        parts = relative_to(path, folder).parts
+        hidden = any(part.startswith(".") for part in parts)
+        if not hidden and path.suffix.lower() in IMAGE_SUFFIXES:
+            yield path
 
 
 def _walk(folder: Path) -> Iterator[Path]:

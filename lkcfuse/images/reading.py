@@ -31,6 +31,7 @@ from lkcfuse.images.samples import (
     row_bands,
     swap_red_and_blue,
 )
+from lkcfuse.remote import RemotePath
 
 MAX_PIXELS = 1 << 28
 """Pixels beyond which a file is taken for a decompression bomb; `LKCFUSE_MAX_PIXELS` moves it."""
@@ -58,7 +59,9 @@ class _Decoded:
     notes: list[str] = field(default_factory=list)
 
 
-def read_image(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = None) -> Image:
+def read_image(
+    source: str | os.PathLike[str] | RemotePath | BinaryIO, *, name: str | None = None
+) -> Image:
     """Read an image file.
 
     PNG, JPEG, BMP, TIFF and WebP; grey, palette, 1-bit, RGB, with or without alpha, and CMYK; 8 or
@@ -66,7 +69,7 @@ def read_image(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = 
     three channels are equal is grey. Of several frames or pages the first is read.
 
     Args:
-        source: A path, or a file open for reading bytes (a pipe will do).
+        source: A path, an object at a URL, or a file open for reading bytes (a pipe will do).
         name: What messages call it; left out, the path.
 
     Returns:
@@ -76,6 +79,11 @@ def read_image(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = 
         InputError: The file is missing, no image, damaged, cut off, too large, or of a kind that
             is not read. The message names the file and the cure.
     """
+    if isinstance(source, RemotePath):
+        name = name or str(source)
+        with _reading(name):
+            data = source.read_bytes()
+        return _read(io.BytesIO(data), name)
     if isinstance(source, (str, os.PathLike)):
         name = name or os.fspath(source)
         with _open_path(Path(source), name) as file:
@@ -85,11 +93,17 @@ def read_image(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = 
 
 @contextmanager
 def _open_path(path: Path, name: str) -> Iterator[BinaryIO]:
-    try:
+    with _reading(name):
         if path.is_dir():
             raise InputError(f"{name} is a folder: name an image in it")
         with path.open("rb") as file:
             yield file
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise InputError(f"{name} does not exist: check the path") from None
     except (OSError, ValueError) as error:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.images.pairing import list_images, match_stems
+from lkcfuse.remote import Location
 
 MAXIMUM = "maximum"
 MEAN = "mean"
@@ -31,10 +32,10 @@ class Case:
     """
 
     name: str
-    first: Path
-    second: Path
-    fused: Mapping[str, Path] = field(default_factory=dict)
-    reference: Path | None = None
+    first: Location
+    second: Location
+    fused: Mapping[str, Location] = field(default_factory=dict)
+    reference: Location | None = None
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class FusedPair(NamedTuple):
     """One pair of a batch, as its journal has it."""
 
     name: str
-    first: Path
-    second: Path
-    fused: Path
+    first: Location
+    second: Location
+    fused: Location
 
 
 def plan_paths(first: Path, second: Path, fused: Sequence[Path], reference: Path | None) -> Plan:
@@ -163,7 +164,7 @@ def with_baselines(plan: Plan) -> Plan:
 
 def _plan(
     sources: Sequence[Case],
-    methods: Mapping[str, Mapping[str, Path]],
+    methods: Mapping[str, Mapping[str, Location]],
     folders: Sequence[Path],
     reference: Path | None,
     notes: list[str],
@@ -223,7 +224,7 @@ def _method_names(paths: Sequence[Path]) -> list[str]:
     return [str(path) for path in absolute]  # they differ in the suffix alone
 
 
-def _listed(what: str, paths: Sequence[Path]) -> list[str]:
+def _listed(what: str, paths: Sequence[Location]) -> list[str]:
     """Say in one line, or none, what is so of some files, naming the first of them."""
     if not paths:
         return []

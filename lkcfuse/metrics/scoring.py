@@ -8,7 +8,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,6 +19,7 @@ from lkcfuse.metrics.evaluator import evaluate
 from lkcfuse.metrics.plane import FloatArray, Plane, planes
 from lkcfuse.metrics.registry import Needs, select
 from lkcfuse.metrics.workers import WorkerPool
+from lkcfuse.remote import Location
 
 #: Starting a process costs about as much as scoring this many images.
 _WORTH_A_PROCESS = 4
@@ -215,7 +215,7 @@ def _baseline(method: str, a: FloatArray, b: FloatArray) -> FloatArray:
     return mean
 
 
-def _read(path: Path, result: _Result) -> Plane:
+def _read(path: Location, result: _Result) -> Plane:
     image = read_image(path)
     result.notes.extend(image.notes)
     return Plane(levels_of(image), str(path))

@@ -1,0 +1,194 @@
+"""Objects at URLs, `s3://bucket/folder/x.png`: the only module that knows fsspec.
+
+A `RemotePath` has those methods of `pathlib.Path` that a batch needs, and raises the same errors,
+so that most code takes either. An object appears whole or not at all when it is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from lkcfuse.errors import ResourceError, UsageError
+
+
+@dataclass(frozen=True)
+class RemotePath:
+    """An object, or what stands for a folder of them.
+
+    Attributes:
+        url: Its URL, without a `/` at the end.
+    """
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __truediv__(self, other: str | PurePosixPath) -> RemotePath:
+        return RemotePath(f"{self.url}/{other}")
+
+    @property
+    def name(self) -> str:
+        """The last part; the bucket's for a bucket."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def suffix(self) -> str:
+        """The last part's suffix with its dot, or nothing."""
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def parents(self) -> tuple[RemotePath, ...]:
+        """The folders it is in, the nearest first, down to the bucket."""
+        scheme, _, path = self.url.partition("://")
+        parts = path.split("/")
+        return tuple(
+            RemotePath(f"{scheme}://{'/'.join(parts[:count])}")
+            for count in range(len(parts) - 1, 0, -1)
+        )
+
+    @property
+    def parent(self) -> RemotePath:
+        """The folder it is in."""
+        return self.parents[0]
+
+    def absolute(self) -> RemotePath:
+        """Return it: a URL depends on no working folder."""
+        return self
+
+    def read_bytes(self) -> bytes:
+        """Return the object's bytes.
+
+        Raises:
+            OSError: As `Path.read_bytes`.
+        """
+        with _as_os_errors():
+            data: bytes = self._system().cat_file(self.url)
+        return data
+
+    def write_bytes(self, data: bytes, *, new: bool = False) -> None:
+        """Write the object.
+
+        Args:
+            data: Its bytes.
+            new: It must not exist; the store decides that between two who write it at a time.
+
+        Raises:
+            FileExistsError: It does, and `new` is true.
+            OSError: It cannot be written.
+        """
+        with _as_os_errors():
+            self._system().pipe_file(self.url, data, mode="create" if new else "overwrite")
+
+    def unlink(self) -> None:
+        """Remove the object, if it is there."""
+        with _as_os_errors(), suppress(FileNotFoundError):
+            self._system().rm_file(self.url)
+
+    def exists(self) -> bool:
+        """Whether there is such an object."""
+        with _as_os_errors():
+            return bool(self._system().isfile(self.url))
+
+    def size(self) -> int:
+        """Return its length in bytes.
+
+        Raises:
+            OSError: As `Path.stat`.
+        """
+        with _as_os_errors():
+            return int(self._system().size(self.url))
+
+    def find(self) -> list[RemotePath]:
+        """Return all objects below, in order.
+
+        Raises:
+            OSError: The store cannot be reached, or has no such bucket.
+        """
+        system = self._system()
+        with _as_os_errors():
+            found = system.find(self.url)
+        top = system._strip_protocol(self.url)
+        return [self / path[len(top) + 1 :] for path in sorted(found) if path != top]
+
+    def _system(self) -> Any:
+        """Return fsspec's file system for the URL."""
+        try:
+            from fsspec.core import url_to_fs
+
+            # Others write there too: what was listed before is no answer.
+            return url_to_fs(self.url, use_listings_cache=False)[0]
+        except ImportError:
+            raise ResourceError(
+                f"{self.url.partition('://')[0]}:// is not installed: pip install 'lkcfuse[remote]'"
+            ) from None
+        except ValueError as error:
+            raise UsageError(f"{self.url} is no URL that can be used: {error}") from None
+
+
+Location = Path | RemotePath
+"""Where something is: on a file system of this machine, or at a URL."""
+
+
+def as_location(word: str | Path) -> Location:
+    """Return what a user's word stands for: a URL's object or folder, or a path."""
+    text = str(word)
+    if not is_url(text):
+        return Path(text)
+    if text.lower().startswith("file:"):
+        return Path(unquote(urlsplit(text).path))
+    return RemotePath(text.rstrip("/"))
+
+
+def is_url(text: str) -> bool:
+    """Whether a word is a URL, and no path."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
+
+
+def relative_to(path: Location, folder: Location) -> PurePosixPath:
+    """Return a path below a folder, relative to it.
+
+    Raises:
+        ValueError: It is not below it.
+    """
+    if isinstance(path, Path) and isinstance(folder, Path):
+        return PurePosixPath(path.relative_to(folder).as_posix())
+    start, text = f"{folder}/", str(path)
+    if not text.startswith(start):
+        raise ValueError(f"{path} is not below {folder}")
+    return PurePosixPath(text[len(start) :])
+
+
+def read_objects(paths: Sequence[RemotePath]) -> list[bytes]:
+    """Return the bytes of several objects of one store, read side by side.
+
+    Raises:
+        OSError: One cannot be read.
+    """
+    if not paths:
+        return []
+    system = paths[0]._system()
+    with _as_os_errors():
+        found = system.cat([path.url for path in paths], on_error="raise")
+    if isinstance(found, bytes):  # of one alone
+        return [found]
+    return [found[system._strip_protocol(path.url)] for path in paths]
+
+
+@contextmanager
+def _as_os_errors() -> Iterator[None]:
+    """Turn what stores raise by themselves (no credentials, no answer) into OSError."""
+    try:
+        yield
+    except (OSError, ResourceError, UsageError):
+        raise
+    except ImportError as error:
+        raise ResourceError(f"{error}: pip install 'lkcfuse[remote]'") from None
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
