@@ -1,17 +1,28 @@
-"""Pairs per second of a batch against a plain loop over `Fuser.fuse_files`, in one run.
+"""Pairs per second of a batch against a plain loop over `Fuser.fuse_files`, and against workers.
 
 The loop reads, fuses and writes one pair after the other. The batch does the three side by side,
 and besides hashes all files, keeps a journal and waits for the disk. Both must write the same
 bytes. What a batch can gain is the time that is not the network's: most on a GPU, and for small
 networks and large files.
 
+With `--workers 1,2` the pairs are also done by as many workers of Ray, on this machine or, with
+`--address`, on a cluster (`--folder` is then one that its machines share). What is counted there
+begins when the first pair is done: before it, workers load their networks, which takes as long for
+ten pairs as for a million. The driver's own time a pair bounds what one driver can hand out.
+
     python benchmarks/batch.py [--pairs 12] [--size 640x480] [--weights NAME|FILE] [--json]
                                [--device auto] [--threads N] [--repeats 3]
+                               [--workers 1,2,...] [--gpus-per-worker SHARE] [--address HOST:PORT]
+                               [--folder DIR]
 
 Exits with 1 where a file differs.
 """
 
 from __future__ import annotations
+
+from lkcfuse.environment import apply_library_settings
+
+apply_library_settings()
 
 import argparse
 import json
@@ -20,11 +31,12 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import cv2
 import numpy as np
 
-from lkcfuse.batch import Outcome, open_batch, plan_folders
+from lkcfuse.batch import Outcome, RayEngine, open_batch, plan_folders
 from lkcfuse.fuser import Fuser
 
 STAGES = ("read", "fuse", "encode")
@@ -63,6 +75,40 @@ def run_batch(fuser: Fuser, first: Path, second: Path, output: Path) -> tuple[fl
     return time.perf_counter() - started, outcomes
 
 
+def run_workers(
+    count: int, options: argparse.Namespace, first: Path, second: Path, output: Path
+) -> tuple[dict[str, float], list[Outcome]]:
+    """Fuse all pairs on workers of Ray; return the figures and the outcomes."""
+    # Not loaded here: what workers are given is what was asked for.
+    fuser = Fuser(weights=options.weights, device=options.device)
+    cpus = options.threads or 1
+    engine = RayEngine(
+        address=options.address,
+        workers=count,
+        cpus_per_worker=cpus,
+        gpus_per_worker=options.gpus_per_worker,
+    )
+    began = time.perf_counter()
+    outcomes: list[Outcome] = []
+    with engine, open_batch(plan_folders(first, second, output)) as batch:
+        engine.prepare(fuser)
+        for outcome in batch.run(fuser, engine=engine):
+            outcomes.append(outcome)
+            if len(outcomes) == 1:
+                started, cpu = time.perf_counter(), time.process_time()
+        seconds = time.perf_counter() - started
+        own = time.process_time() - cpu
+    rest = len(outcomes) - 1
+    figures = {
+        "workers": count,
+        "cpus_per_worker": cpus,
+        "pairs_per_second": rest / seconds,
+        "start_seconds": started - began,
+        "driver_seconds_per_pair": own / rest,
+    }
+    return figures, outcomes
+
+
 def same_files(one: Path, other: Path) -> bool:
     """Whether every image of one folder is in the other, byte for byte."""
     return all(
@@ -79,6 +125,11 @@ def stage_seconds(outcomes: list[Outcome]) -> dict[str, float]:
     }
 
 
+def in_words(stages: dict[str, float]) -> str:
+    """Return mean seconds by stage, for people."""
+    return ", ".join(f"{stage} {1e3 * spent:.1f} ms" for stage, spent in stages.items())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pairs", type=int, default=12)
@@ -87,13 +138,18 @@ def main() -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--workers", default="", metavar="N,N,...")
+    parser.add_argument("--gpus-per-worker", type=float, default=0.0, metavar="SHARE")
+    parser.add_argument("--address", default=None, metavar="HOST:PORT")
+    parser.add_argument("--folder", type=Path, default=None, metavar="DIR")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
 
     fuser = Fuser(weights=options.weights, device=options.device, threads=options.threads).load()
     ratios, loops, batches, stages, same = [], [], [], {}, True
-    with tempfile.TemporaryDirectory() as name:
+    scaling: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         first, second = make_pairs(folder, options.pairs, width, height)
         run_loop(fuser, first, second, folder / "warm")
@@ -111,6 +167,11 @@ def main() -> int:
             loops.append(loop)
             batches.append(batch)
             ratios.append(loop / batch)
+        for count in (int(word) for word in options.workers.split(",") if word):
+            output = folder / f"workers{count}"
+            figures, outcomes = run_workers(count, options, first, second, output)
+            same = same and same_files(folder / "warm", output)
+            scaling.append({**figures, "seconds_per_pair": stage_seconds(outcomes)})
     record = {
         "size": options.size,
         "pairs": options.pairs,
@@ -119,6 +180,7 @@ def main() -> int:
         "batch_pairs_per_second": options.pairs / median(batches),
         "ratio": median(ratios),
         "seconds_per_pair": stages,
+        "scaling": scaling,
         "same_bytes": same,
     }
     if options.json:
@@ -127,7 +189,14 @@ def main() -> int:
         print(f"{options.pairs} pairs of {options.size} with {record['using']}")
         print(f"loop   {options.pairs / median(loops):8.2f} pairs/s")
         print(f"batch  {options.pairs / median(batches):8.2f} pairs/s, {median(ratios):.2f} times")
-        print(", ".join(f"{stage} {1e3 * spent:.1f} ms" for stage, spent in stages.items()))
+        print(in_words(stages))
+        for row in scaling:
+            workers = f"{row['workers']} x {row['cpus_per_worker']} CPU"
+            print(
+                f"{workers:14} {row['pairs_per_second']:6.2f} pairs/s after "
+                f"{row['start_seconds']:.1f} s; {in_words(row['seconds_per_pair'])}, "
+                f"driver {1e3 * row['driver_seconds_per_pair']:.2f} ms"
+            )
         print("same bytes" if same else "NOT the same bytes")
     return 0 if same else 1
 
