@@ -117,17 +117,12 @@ class ScratchMap:
     """
 
     def __init__(
-        self,
-        shape: tuple[int, int, int],
-        file: FileIO,
-        folder: Path,
-        dtype: torch.dtype,
-        name: str,
+        self, shape: tuple[int, int, int], file: FileIO, scratch: Scratch, name: str
     ) -> None:
         self.height, self.width, self.channels = shape
         self._file = file
-        self._folder = folder
-        self._dtype = dtype
+        self._scratch = scratch
+        self._dtype = scratch.dtype
         self._name = name
 
     def read(self, region: Region) -> Tensor:
@@ -148,11 +143,13 @@ class ScratchMap:
             for rows, offset in self._pieces(region):
                 _write_exactly(self._file, _bytes(raw[rows]), offset)
         except OSError as error:
-            raise _disk_error(self._folder, raw.nbytes, error) from error
+            raise _disk_error(self._scratch.folder, raw.nbytes, error) from error
+        if region.width == self.width:
+            _write_out_soon(self._file, offset, raw.nbytes)
 
     def release(self) -> None:
-        """Close the file, and with that remove it."""
-        self._file.close()
+        """Hand the file to the next map."""
+        self._scratch.give(self._file)
 
     def _pieces(self, region: Region) -> list[tuple[slice, int]]:
         """Runs of rows that lie in one piece in the file, each with its place there."""
@@ -165,12 +162,17 @@ class ScratchMap:
 
 
 class Scratch:
-    """A folder that scratch files are made in; a context that closes them all."""
+    """A folder that scratch files are made in; a context that closes them all.
+
+    Files are handed from map to map: writing anew what a file has held already is many times
+    faster than the first writing, which has the file system find the room.
+    """
 
     def __init__(self, folder: Path | None, dtype: torch.dtype = torch.float32) -> None:
         self.folder = Path(folder or tempfile.gettempdir())
         self.dtype = dtype
         self._files = contextlib.ExitStack()
+        self._free: list[FileIO] = []
 
     def __enter__(self) -> Scratch:
         return self
@@ -209,15 +211,52 @@ class Scratch:
         """
         size = height * width * channels * self.dtype.itemsize
         try:
-            file = tempfile.TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115
-            self._files.enter_context(file)
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-            else:
+            file = self._largest_free() or self._new_file()
+            if _size(file) > 2 * size:
                 file.truncate(size)
+            _reserve(file, size)
         except OSError as error:
             raise _disk_error(self.folder, size, error) from error
-        return ScratchMap((height, width, channels), file, self.folder, self.dtype, name)
+        return ScratchMap((height, width, channels), file, self, name)
+
+    def give(self, file: FileIO) -> None:
+        """Take back the file of a map that is no longer needed."""
+        self._free.append(file)
+
+    def _new_file(self) -> FileIO:
+        file = tempfile.TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115
+        return self._files.enter_context(file)
+
+    def _largest_free(self) -> FileIO | None:
+        """The largest file that no map has; the others are closed, and with that removed.
+
+        So never more lies on the disk than maps that are alive at one time take: see `LIVE_MAPS`.
+        """
+        free, self._free = sorted(self._free, key=_size), []
+        for file in free[:-1]:
+            file.close()
+        return free[-1] if free else None
+
+
+def _size(file: FileIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _reserve(file: FileIO, size: int) -> None:
+    """Have the file system set room aside now, so that a full disk shows before the work."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    elif _size(file) < size:
+        file.truncate(size)
+
+
+def _write_out_soon(file: FileIO, offset: int, size: int) -> None:
+    """Have the system begin to write a part of a file to the disk.
+
+    Left to itself it gathers some gigabytes first and then makes the writer wait for them.
+    """
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), offset, size, os.POSIX_FADV_DONTNEED)
 
 
 def _disk_error(folder: Path, size: int, error: OSError) -> ResourceError:

@@ -1,8 +1,10 @@
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -38,6 +40,38 @@ def test_scratch_has_no_name_and_goes_with_the_context(tmp_path):
         assert list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match="closed"):
         stored.read(Region(0, 1, 0, 1))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks into /proc")
+def test_files_go_from_map_to_map_and_no_more_are_kept_than_are_in_use(tmp_path):
+    whole = [Region(0, rows, 0, 100) for rows in (100, 30, 200)]
+    with Scratch(tmp_path) as scratch:
+        kept, released = (scratch.new_map(100, 100, 4, name) for name in ("kept", "released"))
+        kept.write(whole[0], torch.full((100, 100, 4), 7.0))
+        files = _open_files_in(tmp_path)
+        released.release()
+        for region in whole:  # as large, smaller by far, larger
+            values = torch.rand(region.height, 100, 4)
+            again = scratch.new_map(region.height, 100, 4, "again")
+            again.write(region, values)
+            assert torch.equal(again.read(region), values)
+            assert _open_files_in(tmp_path).keys() == files.keys()
+            allowed = 2 * values.nbytes + 100 * 100 * 4 * 4
+            assert sum(_open_files_in(tmp_path).values()) <= allowed
+            again.release()
+        assert (kept.read(whole[0]) == 7).all()
+    assert _open_files_in(tmp_path) == {}
+
+
+def _open_files_in(folder):
+    """Inode and size of the files without a name that this process holds open there."""
+    sizes = {}
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if str(link.readlink()).startswith(f"{folder}/"):
+                status = link.stat()
+                sizes[status.st_ino] = status.st_size
+    return sizes
 
 
 def test_scratch_of_a_killed_process_is_given_back(tmp_path):
