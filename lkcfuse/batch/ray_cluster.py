@@ -11,6 +11,8 @@ import math
 import os
 import signal
 import socket
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +26,8 @@ _STORE_BYTES = 256 << 20
 """Memory for the outputs that wait to be written, on one machine; what exceeds it goes to disk."""
 
 _PROBE_SECONDS = 10.0
+
+_CURE = "give --address the HOST:PORT of its head, on a machine of the cluster"
 
 
 def require_ray() -> None:
@@ -52,20 +56,27 @@ class Cluster:
     """
 
     def __init__(self, address: str | None, workers: int | None, cpus: int, gpus: float) -> None:
-        self.local = address is None and "RAY_ADDRESS" not in os.environ
+        address = address or os.environ.get("RAY_ADDRESS") or None
+        self.local = address is None
         self.ray = _import_ray(alone=self.local)
         self.cpus, self.gpus = cpus, gpus
         self._owned = not self.ray.is_initialized()
         if self._owned:
-            self._connect(address, workers)
+            if address is None:
+                self._start(workers)
+            else:
+                self._join(address)
         room = self._room()
-        if room < 1 and self.local:
+        # A cluster that grows when asked may have no room as yet for workers that were counted.
+        if room < 1 and (self.local or workers is None):
             self.close()
+            place = "this machine" if self.local else "any machine of the cluster"
+            cure = "" if self.local else ", or, if the cluster grows, say how many with --workers"
             raise ResourceError(
-                f"a worker with {self.share()} finds no room on this machine: give less with "
-                "--cpus-per-worker and --gpus-per-worker"
+                f"a worker with {self.share()} finds no room on {place}: give less with "
+                f"--cpus-per-worker and --gpus-per-worker{cure}"
             )
-        self.workers = workers or max(1, room)
+        self.workers = workers or room
 
     def share(self) -> str:
         """Return what each worker has, for people."""
@@ -98,25 +109,42 @@ class Cluster:
             self._owned = False
             self.ray.shutdown()
 
-    def _connect(self, address: str | None, workers: int | None) -> None:
-        options: dict[str, Any] = {"address": address}
-        if not self.local:
-            _probe(address or os.environ["RAY_ADDRESS"])
-        if self.local:
-            options = {
-                # Ray keeps account of CPUs, and ties nobody to them: what is asked for is there.
-                "num_cpus": max(available_cpus(), (workers or 1) * self.cpus),
-                "include_dashboard": False,
-                "object_store_memory": _STORE_BYTES,
-            }
+    def _start(self, workers: int | None) -> None:
+        """Start a cluster of this machine alone."""
+        self._init(
+            # Not one that somebody else has started here.
+            address="local",
+            # Ray keeps account of CPUs, and ties nobody to them: workers that are asked for share
+            # what there is.
+            num_cpus=max(available_cpus(), (workers or 0) * self.cpus),
+            include_dashboard=False,
+            object_store_memory=_STORE_BYTES,
+            failed="Ray cannot be started here ({})",
+        )
+
+    def _join(self, address: str) -> None:
+        """Join the cluster at an address."""
+        if address == "auto":
+            cure = "start Ray on this machine with 'ray start', or give --address HOST:PORT"
+            failed = "this machine is in no Ray cluster that answers"
+        else:
+            _probe(address, self.ray)
+            cure, failed = _CURE, f"no Ray cluster answers at '{address}' ({{}})"
+        self._init(address=address, failed=f"{failed}: {cure}")
+
+    def _init(self, *, failed: str, **options: Any) -> None:
+        said: list[str] = []
         try:
-            with _own_signals():
+            with _own_signals(), _captured_stderr() as said:
                 self.ray.init(**options, log_to_driver=False, configure_logging=False)
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            if self.local:
-                raise ResourceError(f"Ray cannot be started here: {reason}") from None
-            raise _no_cluster(address or os.environ["RAY_ADDRESS"], reason) from None
+            if "token" in f"{error}{''.join(said)}".lower():
+                raise ResourceError(
+                    "the Ray cluster asks for a token: set RAY_AUTH_MODE=token, on a machine that "
+                    "has it (see 'ray get-auth-token')"
+                ) from None
+            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise ResourceError(failed.format(reason)) from None
 
     def _room(self) -> int:
         """Return how many workers the cluster's machines hold, each machine by itself."""
@@ -131,24 +159,19 @@ class Cluster:
         return room
 
 
-def _probe(address: str) -> None:
-    """Check that something listens at an address: Ray itself tries for minutes, and talks."""
-    if address == "auto":
-        return
+def _probe(address: str, ray: ModuleType) -> None:
+    """Check that something listens at an address: Ray itself tries for minutes."""
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdecimal():
-        raise UsageError(f"--address {address} is neither HOST:PORT of a Ray cluster nor auto")
+        raise UsageError(f"'{address}' is neither HOST:PORT of a Ray cluster nor auto")
     try:
+        # Ray takes this machine's own address for the loopback one.
+        found = ray._private.services.canonicalize_bootstrap_address(address) or address
+        host, _, port = found.rpartition(":")
         socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise _no_cluster(address, getattr(error, "strerror", None) or str(error)) from None
-
-
-def _no_cluster(address: str, reason: str) -> ResourceError:
-    return ResourceError(
-        f"no Ray cluster answers at '{address}' ({reason}): give --address the HOST:PORT of its "
-        "head, on a machine of the cluster"
-    )
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ResourceError(f"no Ray cluster answers at '{address}' ({reason}): {_CURE}") from None
 
 
 def _import_ray(*, alone: bool) -> ModuleType:
@@ -159,6 +182,7 @@ def _import_ray(*, alone: bool) -> ModuleType:
     if alone:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
+    import ray._private.services
     import ray._private.worker
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
@@ -181,3 +205,24 @@ def _own_signals() -> Iterator[None]:
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _captured_stderr() -> Iterator[list[str]]:
+    """Keep to ourselves what Ray's native part prints while it connects.
+
+    Yields:
+        A list; what was printed is in it at the end.
+    """
+    said: list[str] = []
+    with tempfile.TemporaryFile() as file:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            said.append(file.read().decode(errors="replace"))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock
 
+from lkcfuse.batch.check import check
 from lkcfuse.batch.claim import claim
 from lkcfuse.batch.engine import Engine, Finished, Work
-from lkcfuse.batch.files import exists, file_sha256
 from lkcfuse.batch.journal import Journal, JournalWriter, State, read_state
 from lkcfuse.batch.lease import Lease, lease
 from lkcfuse.batch.local import LocalEngine
@@ -23,7 +21,7 @@ from lkcfuse.batch.plan import Plan, PlannedPair
 from lkcfuse.batch.records import PairRecord, ScoreRecord
 from lkcfuse.batch.segments import Segments
 from lkcfuse.batch.settings import Settings
-from lkcfuse.batch.stages import DiskError, relative_output
+from lkcfuse.batch.stages import DiskError
 from lkcfuse.errors import InputError, ResourceError, UsageError
 from lkcfuse.fuser import Fuser
 from lkcfuse.remote import Location, RemotePath
@@ -95,52 +93,6 @@ def _open_journal(folder: Location, lock: FileLock | Lease) -> JournalWriter:
         return Segments(folder, lock)
     assert not isinstance(lock, Lease)
     return Journal(folder, lock)
-
-
-def check(plan: Plan, state: State, *, overwrite: bool = False) -> None:
-    """Check that a plan overwrites nothing that is not the folder's own batch's.
-
-    Raises:
-        UsageError: It would; see `open_batch`.
-    """
-    if overwrite:
-        return
-    is_there: Callable[[Location], bool] = exists
-    if isinstance(plan.folder, RemotePath):
-        is_there = _listed(plan.folder).__contains__
-    for pair in plan.pairs:
-        known = state.pairs.get(pair.name)
-        if relative_output(plan.folder, pair) not in state.outputs:
-            if is_there(pair.output):
-                damage = f" ({state.damaged} lines of it are damaged)" if state.damaged else ""
-                raise UsageError(
-                    f"{pair.output} exists and is not in the journal of {plan.folder}{damage}: "
-                    "choose another folder with -o, or --force to replace it"
-                )
-        elif known is not None:
-            for source, path in ((known.first, pair.first), (known.second, pair.second)):
-                if str(path.absolute()) == source.path:
-                    continue
-                if isinstance(path, Path) and _is_same(path, Path(source.path)):
-                    continue
-                if file_sha256(path) != source.sha256:
-                    raise UsageError(
-                        f"{pair.output} was made of {source.path}, not of {path}: choose another "
-                        "folder with -o, or --force to replace it"
-                    )
-
-
-def _listed(folder: RemotePath) -> set[Location]:
-    """Return what is in a folder at a URL: one question to the store, and not one a pair."""
-    try:
-        return set(folder.find())
-    except OSError as error:
-        raise ResourceError(f"{folder} cannot be used: {error}") from None
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one place, links followed."""
-    return os.path.realpath(one) == os.path.realpath(other)
 
 
 class Batch:

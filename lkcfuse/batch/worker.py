@@ -39,6 +39,7 @@ class Orders:
         version: The driver's lkcfuse.
         weights: Name of the driver's weights.
         weights_sha256: Their hash.
+        needs_gpu: Whether each worker was given a share of a GPU.
     """
 
     fuser: Fuser
@@ -49,6 +50,7 @@ class Orders:
     version: str
     weights: str
     weights_sha256: str
+    needs_gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,11 @@ class Worker:
                 raise WeightsError(
                     f"weights '{orders.weights}' are another file on {self._host} than on this "
                     "machine: copy it there, or give a path that all machines share"
+                )
+            if orders.needs_gpu and fuser.device.type == "cpu":
+                raise ResourceError(
+                    f"workers were given GPUs, and torch on {self._host} uses none: install a "
+                    "build of it with CUDA there, or leave out --gpus-per-worker (and --device cpu)"
                 )
         except Exception as error:
             raise Unfit(self._portable(error)) from None

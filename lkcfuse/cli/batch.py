@@ -112,7 +112,7 @@ def batch(
     )
     _check_sources(first, second, pairs=pairs, match=match, from_stdin=from_stdin, metrics=metrics)
     part = _shard(shard)
-    engine = _engine(engine_name, address, workers, cpus_per_worker, gpus_per_worker)
+    engine = _engine(engine_name, device, address, workers, cpus_per_worker, gpus_per_worker)
     if metrics is not None:
         from lkcfuse.metrics.table import check_table
 
@@ -209,6 +209,7 @@ def _plan(
 
 def _engine(
     name: str,
+    device: str,
     address: str | None,
     workers: int | None,
     cpus_per_worker: int | None,
@@ -230,6 +231,8 @@ def _engine(
         return LocalEngine()
     if name != "ray":
         raise UsageError(f"no engine is called '{name}': choose local or ray")
+    if device.startswith("cuda") and not gpus_per_worker:
+        raise UsageError(f"--device {device} needs a GPU, or a share: add --gpus-per-worker")
     from lkcfuse.batch.ray_engine import RayEngine
 
     return RayEngine(

@@ -214,6 +214,42 @@ def test_a_worker_that_finds_other_weights_ends_the_run(start, scene, pipe, make
     assert "weights 'w.safetensors' are another file on" in err
 
 
+CLUSTER = """
+import ray
+ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=100 << 20)
+print(ray.get_runtime_context().gcs_address, flush=True)
+input()
+"""
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """The address of a cluster that runs already, and ends with the test."""
+    # On this machine alone, and without a token that the tests would have to keep.
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with subprocess.Popen(
+        [sys.executable, "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process.stdout.readline().strip()
+
+
+@pytest.mark.slow
+def test_a_cluster_that_runs_already_is_joined_where_asked(start, scene, cluster):
+    code, out, err = finish(start("joined", "--engine", "ray", "--address", cluster))
+    assert (code, len(out)) == (0, len(NAMES)), err
+    assert "on 2 workers of Ray" in err
+    # A cluster that does not grow never has what it has not.
+    words = ("--engine", "ray", "--address", cluster, "--gpus-per-worker", "0.5")
+    code, _, err = finish(start("none", *words))
+    assert code == 5
+    assert "a worker with 1 CPU and 0.5 GPU finds no room on any machine of the cluster" in err
+    # Unasked, one of this machine alone is started beside it.
+    code, _, err = finish(start("alone", "--engine", "ray", "--workers", "1"))
+    assert code == 0, err
+    assert contents(scene / "alone") == contents(scene / "joined")
+
+
 @pytest.mark.parametrize(
     ("address", "code", "words"),
     [
@@ -247,6 +283,7 @@ def test_without_ray_the_cure_is_named(monkeypatch, tmp_path, capsys):
         (("--workers", "2"), "--workers is for workers of Ray"),
         (("--engine", "dask"), "no engine is called 'dask'"),
         (("--engine", "ray", "--gpus-per-worker", "1.5"), "1.5 GPUs"),
+        (("--engine", "ray", "--device", "cuda:0"), "add --gpus-per-worker"),
     ],
 )
 def test_options_that_make_no_sense(tmp_path, capsys, options, words):

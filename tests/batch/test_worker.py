@@ -66,10 +66,11 @@ def test_its_files_are_those_of_a_local_run(start, orders, plan, folders, fuser,
     assert records[-1].output.sha256 == reply.record.output.sha256
 
 
-def test_other_weights_or_another_version_make_it_unfit(start, orders):
+def test_what_makes_it_unfit(start, orders):
     for change, kind, words in (
         ({"weights_sha256": "0" * 64}, WeightsError, "another file on"),
         ({"version": "0.0.0"}, ResourceError, "install the same"),
+        ({"needs_gpu": True}, ResourceError, "torch on"),
         ({"fuser": Fuser(weights="/no/such.safetensors")}, WeightsError, "does not exist"),
     ):
         worker = start(replace(orders, **change))
