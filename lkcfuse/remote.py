@@ -6,6 +6,7 @@ so that most code takes either. An object appears whole or not at all when it is
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +16,21 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lkcfuse.errors import ResourceError, UsageError
+
+_STORES = ("s3", "s3a", "gs", "gcs")
+"""Schemes of URLs that can be used: stores that write an object whole, and a new one for one alone
+of those who try at a time. A batch rests on both."""
+
+# How the stores' libraries say what a user can mend, by a part of their words, and the cure.
+_CURES = {
+    "credentials": "give credentials as the store's own tools take them, 'aws configure' or "
+    "'gcloud auth application-default login' for one",
+    "bucket does not exist": "check the URL, or make the bucket",
+    "not connect to": "check the network, and AWS_ENDPOINT_URL for a store that is not Amazon's",
+    "anonymous caller": "give credentials: 'gcloud auth application-default login'",
+    "denied": "ask for the right to list, read and write there",
+    "forbidden": "check the credentials, and their right to list, read and write there",
+}
 
 
 @dataclass(frozen=True)
@@ -119,14 +135,18 @@ class RemotePath:
 
     def _system(self) -> Any:
         """Return fsspec's file system for the URL."""
+        # What goes wrong is raised, and said once.
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
         try:
             from fsspec.core import url_to_fs
 
             # Others write there too: what was listed before is no answer.
             return url_to_fs(self.url, use_listings_cache=False)[0]
         except ImportError:
+            scheme = self.url.partition("://")[0]
             raise ResourceError(
-                f"{self.url.partition('://')[0]}:// is not installed: pip install 'lkcfuse[remote]'"
+                f"{self.url} cannot be reached: what {scheme}:// needs is not installed (pip "
+                "install 'lkcfuse[remote]')"
             ) from None
         except ValueError as error:
             raise UsageError(f"{self.url} is no URL that can be used: {error}") from None
@@ -137,12 +157,21 @@ Location = Path | RemotePath
 
 
 def as_location(word: str | Path) -> Location:
-    """Return what a user's word stands for: a URL's object or folder, or a path."""
+    """Return what a user's word stands for: a URL's object or folder, or a path.
+
+    Raises:
+        UsageError: It is a URL of no store that is known, or names no bucket.
+    """
     text = str(word)
     if not is_url(text):
         return Path(text)
     if text.lower().startswith("file:"):
         return Path(unquote(urlsplit(text).path))
+    scheme, _, path = text.partition("://")
+    if scheme.lower() not in _STORES:
+        raise UsageError(f"{text} cannot be used: give a path, or an s3:// or gs:// URL")
+    if not path.partition("/")[0]:
+        raise UsageError(f"{text} names no bucket: give {scheme}://BUCKET/FOLDER")
     return RemotePath(text.rstrip("/"))
 
 
@@ -183,12 +212,19 @@ def read_objects(paths: Sequence[RemotePath]) -> list[bytes]:
 
 @contextmanager
 def _as_os_errors() -> Iterator[None]:
-    """Turn what stores raise by themselves (no credentials, no answer) into OSError."""
+    """Turn what stores raise into OSError, with the cure where one is known."""
     try:
         yield
-    except (OSError, ResourceError, UsageError):
+    except (FileExistsError, ResourceError, UsageError):
         raise
     except ImportError as error:
         raise ResourceError(f"{error}: pip install 'lkcfuse[remote]'") from None
     except Exception as error:
-        raise OSError(f"{type(error).__name__}: {error}") from error
+        text = " ".join((getattr(error, "strerror", None) or str(error)).split())
+        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else OSError
+        raise kind(f"{text}: {cure}" if (cure := _cure(text)) else text) from error
+
+
+def _cure(text: str) -> str | None:
+    """Return what a user can do about what a store said, where that is known."""
+    return next((cure for words, cure in _CURES.items() if words in text.lower()), None)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
+import s3fs
 from object_store import s3_server
 
 from lkcfuse.errors import InputError, ResourceError, UsageError
@@ -99,8 +100,29 @@ def test_images_of_a_url(top):
 def test_what_cannot_be_reached(server, monkeypatch):
     with pytest.raises(InputError, match=r"s3://absent/x does not exist"):
         list_images(RemotePath("s3://absent/x"))
+    with pytest.raises(OSError, match="make the bucket"):
+        RemotePath("s3://absent/x").write_bytes(b"")
     with pytest.raises(UsageError, match="Protocol not known"):
         RemotePath("foo://bucket/x").read_bytes()
     monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(ResourceError, match=r"gs:// is not installed: pip install 'lkcfuse\["):
+    with pytest.raises(ResourceError, match=r"gs://bucket/x .* not installed \(pip install"):
         RemotePath("gs://bucket/x").read_bytes()
+
+
+def test_without_credentials_the_cure_is_named(server, monkeypatch, tmp_path):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    # Nobody's own are found either, and no cloud's machine is asked.
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(InputError, match=r"s3://bucket/x cannot be read: .* 'aws configure'"):
+        list_images(RemotePath("s3://bucket/x"))
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize("word", ["s3://", "s3:///x", "ftp://host/x", "http://host/x", "foo://x/y"])
+def test_urls_that_cannot_be_used(word):
+    with pytest.raises(UsageError, match=r"names no bucket|an s3:// or gs:// URL"):
+        as_location(word)
