@@ -23,11 +23,12 @@ of those who try at a time. A batch rests on both."""
 
 # How the stores' libraries say what a user can mend, by a part of their words, and the cure.
 _CURES = {
-    "credentials": "give credentials as the store's own tools take them, 'aws configure' or "
-    "'gcloud auth application-default login' for one",
+    "unable to locate credentials": "run 'aws configure', or set AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY",
+    "default credentials": "run 'gcloud auth application-default login'",
     "bucket does not exist": "check the URL, or make the bucket",
     "not connect to": "check the network, and AWS_ENDPOINT_URL for a store that is not Amazon's",
-    "anonymous caller": "give credentials: 'gcloud auth application-default login'",
+    "anonymous caller": "run 'gcloud auth application-default login'",
     "denied": "ask for the right to list, read and write there",
     "forbidden": "check the credentials, and their right to list, read and write there",
 }
@@ -220,7 +221,7 @@ def _as_os_errors() -> Iterator[None]:
     except ImportError as error:
         raise ResourceError(f"{error}: pip install 'lkcfuse[remote]'") from None
     except Exception as error:
-        text = " ".join((getattr(error, "strerror", None) or str(error)).split())
+        text = " ".join(str(error).split()) or type(error).__name__
         kind = FileNotFoundError if isinstance(error, FileNotFoundError) else OSError
         raise kind(f"{text}: {cure}" if (cure := _cure(text)) else text) from error
 

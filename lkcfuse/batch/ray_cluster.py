@@ -124,13 +124,14 @@ class Cluster:
 
     def _join(self, address: str) -> None:
         """Join the cluster at an address."""
+        failed = f"no Ray cluster answers at '{address}' ({{}}): {_CURE}"
         if address == "auto":
-            cure = "start Ray on this machine with 'ray start', or give --address HOST:PORT"
-            failed = "this machine is in no Ray cluster that answers"
-        else:
-            _probe(address, self.ray)
-            cure, failed = _CURE, f"no Ray cluster answers at '{address}' ({{}})"
-        self._init(address=address, failed=f"{failed}: {cure}")
+            failed = (
+                "this machine is in no Ray cluster that answers: start Ray here with 'ray start', "
+                "or give --address HOST:PORT"
+            )
+        _probe(address, self.ray, failed=failed)
+        self._init(address=address, failed=failed)
 
     def _init(self, *, failed: str, **options: Any) -> None:
         said: list[str] = []
@@ -159,19 +160,19 @@ class Cluster:
         return room
 
 
-def _probe(address: str, ray: ModuleType) -> None:
+def _probe(address: str, ray: ModuleType, *, failed: str) -> None:
     """Check that something listens at an address: Ray itself tries for minutes."""
     host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdecimal():
+    if address != "auto" and ("://" in address or not host or not port.isdecimal()):
         raise UsageError(f"'{address}' is neither HOST:PORT of a Ray cluster nor auto")
     try:
-        # Ray takes this machine's own address for the loopback one.
+        # Where `auto` leads; and Ray takes this machine's own address for the loopback one.
         found = ray._private.services.canonicalize_bootstrap_address(address) or address
         host, _, port = found.rpartition(":")
         socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ResourceError(f"no Ray cluster answers at '{address}' ({reason}): {_CURE}") from None
+        raise ResourceError(failed.format(reason)) from None
 
 
 def _import_ray(*, alone: bool) -> ModuleType:
