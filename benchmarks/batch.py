@@ -10,10 +10,14 @@ With `--workers 1,2` the pairs are also done by as many workers of Ray, on this 
 begins when the first pair is done: before it, workers load their networks, which takes as long for
 ten pairs as for a million. The driver's own time a pair bounds what one driver can hand out.
 
+With `--plan 1000000` so many pairs are listed, planned and put into a journal, and the journal is
+read again, without any image: what each pair costs the driver's memory, its start and its disk.
+
     python benchmarks/batch.py [--pairs 12] [--size 640x480] [--weights NAME|FILE] [--json]
                                [--device auto] [--threads N] [--repeats 3]
                                [--workers 1,2,...] [--gpus-per-worker SHARE] [--address HOST:PORT]
                                [--folder DIR]
+    python benchmarks/batch.py --plan 1000000 [--folder DIR] [--json]
 
 Exits with 1 where a file differs.
 """
@@ -35,8 +39,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+import psutil
 
-from lkcfuse.batch import Outcome, RayEngine, open_batch, plan_folders
+from lkcfuse.batch import Listed, Outcome, RayEngine, open_batch, plan_folders, plan_list
+from lkcfuse.batch.claim import claim
+from lkcfuse.batch.journal import FOLDER, JOURNAL, Journal, read_state
+from lkcfuse.batch.records import FileRecord, PairRecord
+from lkcfuse.batch.settings import Settings
+from lkcfuse.batch.stages import relative_output
 from lkcfuse.fuser import Fuser
 
 STAGES = ("read", "fuse", "encode")
@@ -96,8 +106,10 @@ def run_workers(
             outcomes.append(outcome)
             if len(outcomes) == 1:
                 started, cpu = time.perf_counter(), time.process_time()
-        seconds = time.perf_counter() - started
-        own = time.process_time() - cpu
+            if len(outcomes) == len(batch.plan.pairs):
+                seconds = time.perf_counter() - started
+                own = time.process_time() - cpu
+                resident = worker_bytes()
     rest = len(outcomes) - 1
     figures = {
         "workers": count,
@@ -105,8 +117,54 @@ def run_workers(
         "pairs_per_second": rest / seconds,
         "start_seconds": started - began,
         "driver_seconds_per_pair": own / rest,
+        "worker_bytes": resident,
     }
     return figures, outcomes
+
+
+def worker_bytes() -> int:
+    """Return the memory of the largest worker on this machine; 0 where they are on others."""
+    processes = psutil.Process().children(recursive=True)
+    # Such a process is called after its class.
+    workers = [p for p in processes if "".join(p.cmdline()[:1]).startswith("ray::Actor")]
+    return max((int(p.memory_info().rss) for p in workers), default=0)
+
+
+def plan_costs(count: int, top: Path | None) -> dict[str, float]:
+    """Plan so many pairs at URLs, write a journal of them and read it; return the figures."""
+    resident = psutil.Process().memory_info
+    figures: dict[str, float] = {"pairs": count}
+    with tempfile.TemporaryDirectory(dir=top) as name, claim(Path(name)) as lock:
+        before, started = resident().rss, time.perf_counter()
+        listed = [
+            Listed(f"s3://bucket/data/ir/{n:09d}.png", f"s3://bucket/data/vis/{n:09d}.png")
+            for n in range(count)
+        ]
+        plan = plan_list(listed, Path(name))
+        del listed
+        figures["plan_seconds_per_pair"] = (time.perf_counter() - started) / count
+        figures["plan_bytes_per_pair"] = (resident().rss - before) / count
+        settings = Settings.of(Fuser(), plan.format, invert_first=False)
+        digest, seconds = "0" * 64, {"read": 0.0123, "fuse": 1.2345, "encode": 0.0123}
+        with Journal(Path(name), lock) as journal:
+            journal.begin(settings, pairs=count)
+            for pair in plan.pairs:
+                record = PairRecord(
+                    pair.name,
+                    FileRecord(str(pair.first), digest, 123456),
+                    FileRecord(str(pair.second), digest, 123456),
+                    FileRecord(relative_output(plan.folder, pair), digest, 123456),
+                    settings.key, 640, 480, seconds, round(time.time(), 3),
+                )  # fmt: skip
+                journal.append(record.to_record(), sync=False)
+            size = (Path(name) / FOLDER / JOURNAL).stat().st_size
+        figures["journal_bytes_per_pair"] = size / count
+        before, started = resident().rss, time.perf_counter()
+        state = read_state(Path(name))
+        figures["journal_read_seconds_per_pair"] = (time.perf_counter() - started) / count
+        figures["journal_read_bytes_per_pair"] = (resident().rss - before) / count
+        assert len(state.pairs) == count
+    return figures
 
 
 def same_files(one: Path, other: Path) -> bool:
@@ -130,6 +188,18 @@ def in_words(stages: dict[str, float]) -> str:
     return ", ".join(f"{stage} {1e3 * spent:.1f} ms" for stage, spent in stages.items())
 
 
+def plan_in_words(costs: dict[str, float]) -> str:
+    """Return what planning costs, for people."""
+    return (
+        f"{costs['pairs']:.0f} pairs, for each of them:\n"
+        f"plan     {1e6 * costs['plan_seconds_per_pair']:6.0f} us, "
+        f"{costs['plan_bytes_per_pair']:.0f} bytes of memory\n"
+        f"journal  {1e6 * costs['journal_read_seconds_per_pair']:6.0f} us to read, "
+        f"{costs['journal_read_bytes_per_pair']:.0f} bytes of memory at the end, "
+        f"{costs['journal_bytes_per_pair']:.0f} bytes of disk"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pairs", type=int, default=12)
@@ -142,8 +212,13 @@ def main() -> int:
     parser.add_argument("--gpus-per-worker", type=float, default=0.0, metavar="SHARE")
     parser.add_argument("--address", default=None, metavar="HOST:PORT")
     parser.add_argument("--folder", type=Path, default=None, metavar="DIR")
+    parser.add_argument("--plan", type=int, default=None, metavar="N")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.plan is not None:
+        costs = plan_costs(options.plan, options.folder)
+        print(json.dumps(costs) if options.json else plan_in_words(costs))
+        return 0
     width, height = (int(side) for side in options.size.split("x"))
 
     fuser = Fuser(weights=options.weights, device=options.device, threads=options.threads).load()
@@ -195,7 +270,8 @@ def main() -> int:
             print(
                 f"{workers:14} {row['pairs_per_second']:6.2f} pairs/s after "
                 f"{row['start_seconds']:.1f} s; {in_words(row['seconds_per_pair'])}, "
-                f"driver {1e3 * row['driver_seconds_per_pair']:.2f} ms"
+                f"driver {1e3 * row['driver_seconds_per_pair']:.2f} ms, "
+                f"{row['worker_bytes'] / 1e6:.0f} MB a worker"
             )
         print("same bytes" if same else "NOT the same bytes")
     return 0 if same else 1

@@ -34,7 +34,7 @@ _CURES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RemotePath:
     """An object, or what stands for a folder of them.
 

@@ -14,7 +14,7 @@ from lkcfuse.images.pairing import IMAGE_SUFFIXES, match_stems
 from lkcfuse.remote import Location, RemotePath, as_location, is_url
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedPair:
     """One pair and where its fused image goes.
 
@@ -66,7 +66,7 @@ class Plan:
         return replace(self, pairs=self.pairs[number - 1 :: count], shard=(number, count))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Listed:
     """One pair as a user lists it.
 

@@ -1,13 +1,17 @@
-"""The lines of a batch's journal: one JSON object each, told apart by their `type`."""
+"""The lines of a batch's journal: one JSON object each, told apart by their `type`.
+
+A batch may hold millions of them in memory, hence the slots, and the names that are kept once.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileRecord:
     """A file as it was when it was read or written.
 
@@ -27,7 +31,7 @@ class FileRecord:
         return cls(str(record["path"]), str(record["sha256"]), int(record["bytes"]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PairRecord:
     """A pair that was fused. It is written before its output appears under its name.
 
@@ -65,15 +69,17 @@ class PairRecord:
             first=FileRecord.from_record(record["first"]),
             second=FileRecord.from_record(record["second"]),
             output=FileRecord.from_record(record["output"]),
-            settings=str(record["settings"]),
+            settings=sys.intern(str(record["settings"])),
             width=int(record["width"]),
             height=int(record["height"]),
-            seconds={str(stage): float(spent) for stage, spent in record["seconds"].items()},
+            seconds={
+                sys.intern(str(stage)): float(spent) for stage, spent in record["seconds"].items()
+            },
             time=float(record["time"]),
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScoreRecord:
     """The metrics of one output.
 
