@@ -8,7 +8,8 @@ networks and large files.
 With `--workers 1,2` the pairs are also done by as many workers of Ray, on this machine or, with
 `--address`, on a cluster (`--folder` is then one that its machines share). What is counted there
 begins when the first pair is done: before it, workers load their networks, which takes as long for
-ten pairs as for a million. The driver's own time a pair bounds what one driver can hand out.
+ten pairs as for a million. The driver's own time a pair bounds what one driver can hand out. A
+second run then verifies what the first has made.
 
 With `--plan 1000000` so many pairs are listed, planned and put into a journal, and the journal is
 read again, without any image: what each pair costs the driver's memory, its start and its disk.
@@ -111,6 +112,14 @@ def run_workers(
                 own = time.process_time() - cpu
                 resident = worker_bytes()
     rest = len(outcomes) - 1
+    with engine, open_batch(plan_folders(first, second, output)) as batch:
+        engine.prepare(fuser)
+        again = batch.run(fuser, engine=engine)
+        next(again)
+        began_again, cpu = time.perf_counter(), time.process_time()
+        verified = sum(outcome.status == "verified" for outcome in again)
+        seconds_again = time.perf_counter() - began_again
+        own_again = time.process_time() - cpu
     figures = {
         "workers": count,
         "cpus_per_worker": cpus,
@@ -118,6 +127,8 @@ def run_workers(
         "start_seconds": started - began,
         "driver_seconds_per_pair": own / rest,
         "worker_bytes": resident,
+        "verified_per_second": verified / seconds_again,
+        "driver_seconds_per_verified": own_again / verified,
     }
     return figures, outcomes
 
@@ -271,7 +282,9 @@ def main() -> int:
                 f"{workers:14} {row['pairs_per_second']:6.2f} pairs/s after "
                 f"{row['start_seconds']:.1f} s; {in_words(row['seconds_per_pair'])}, "
                 f"driver {1e3 * row['driver_seconds_per_pair']:.2f} ms, "
-                f"{row['worker_bytes'] / 1e6:.0f} MB a worker"
+                f"{row['worker_bytes'] / 1e6:.0f} MB a worker; "
+                f"{row['verified_per_second']:.0f} verified/s, "
+                f"driver {1e3 * row['driver_seconds_per_verified']:.2f} ms"
             )
         print("same bytes" if same else "NOT the same bytes")
     return 0 if same else 1
