@@ -20,6 +20,8 @@ from contextlib import contextmanager, suppress
 from lkcfuse.batch.claim import Shard, busy, is_beside, lock_name
 from lkcfuse.batch.journal import FOLDER
 from lkcfuse.errors import ResourceError, UsageError
+from lkcfuse.fuser import Notify
+from lkcfuse.notes import Note
 from lkcfuse.remote import RemotePath
 
 BEAT_SECONDS = 5.0
@@ -53,8 +55,11 @@ class Lease:
                 f"{DEAD_SECONDS:.0f} s"
             )
 
-    def acquire(self) -> None:
+    def acquire(self, notify: Notify) -> None:
         """Take the lock, from a dead run if need be.
+
+        Args:
+            notify: Told when that takes a while.
 
         Raises:
             UsageError: A run that is alive has it.
@@ -63,7 +68,7 @@ class Lease:
         try:
             self._path.write_bytes(self._content(), new=True)
         except FileExistsError:
-            if is_alive(self._path):
+            if is_alive(self._path, notify):
                 raise busy(self._folder) from None
             self._path.unlink()
             try:
@@ -103,8 +108,15 @@ class Lease:
 
 
 @contextmanager
-def lease(folder: RemotePath, shard: Shard | None = None) -> Iterator[Lease]:
+def lease(
+    folder: RemotePath, shard: Shard | None = None, *, notify: Notify = lambda _line: None
+) -> Iterator[Lease]:
     """Make an output folder at a URL this run's own: see `claim`.
+
+    Args:
+        folder: The output folder.
+        shard: (K, N) for the K-th of N parts.
+        notify: Told when it takes a while.
 
     Raises:
         UsageError: Another run is at work in the folder.
@@ -113,7 +125,7 @@ def lease(folder: RemotePath, shard: Shard | None = None) -> Iterator[Lease]:
     place = folder / FOLDER
     held = Lease(folder, place / lock_name(shard))
     try:
-        held.acquire()
+        held.acquire(notify)
         try:
             # Who comes second finds the first one's lock, whatever the order of what follows.
             for path in place.find():
@@ -121,7 +133,7 @@ def lease(folder: RemotePath, shard: Shard | None = None) -> Iterator[Lease]:
                     continue
                 if is_beside(path.name, shard):
                     continue
-                if is_alive(path):
+                if is_alive(path, notify):
                     raise busy(folder)
                 path.unlink()
             yield held
@@ -133,10 +145,16 @@ def lease(folder: RemotePath, shard: Shard | None = None) -> Iterator[Lease]:
         raise ResourceError(f"{folder} cannot be written to: {error}") from None
 
 
-def is_alive(path: RemotePath) -> bool:
-    """Whether a lock changes, or goes, within the time in which a live run changes it."""
+def is_alive(path: RemotePath, notify: Notify) -> bool:
+    """Whether a lock changes within the time in which a live run changes it; a gone one has not.
+
+    Args:
+        path: The lock.
+        notify: Told that it is watched.
+    """
     try:
         before = path.read_bytes()
+        notify(Note(f"a run has left {path}: looking for {DEAD_SECONDS:.0f} s whether it is alive"))
         deadline = time.monotonic() + DEAD_SECONDS
         while time.monotonic() < deadline:
             time.sleep(min(1.0, BEAT_SECONDS))

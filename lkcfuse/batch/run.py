@@ -23,7 +23,7 @@ from lkcfuse.batch.segments import Segments
 from lkcfuse.batch.settings import Settings
 from lkcfuse.batch.stages import DiskError
 from lkcfuse.errors import InputError, ResourceError, UsageError
-from lkcfuse.fuser import Fuser
+from lkcfuse.fuser import Fuser, Notify
 from lkcfuse.remote import Location, RemotePath
 from lkcfuse.version import __version__
 
@@ -57,13 +57,16 @@ class Outcome:
 
 
 @contextmanager
-def open_batch(plan: Plan, *, overwrite: bool = False) -> Iterator[Batch]:
+def open_batch(
+    plan: Plan, *, overwrite: bool = False, notify: Notify = lambda _line: None
+) -> Iterator[Batch]:
     """Claim the output folder for a batch, and refuse what would lose something there.
 
     Args:
         plan: What to do; its folder is made if only the last part of its path is missing.
         overwrite: Replace outputs that the folder's journal does not know, and go on in a folder
             of other settings or sources.
+        notify: Told when it takes a while to see whether a run before has died.
 
     Yields:
         The batch, whose `run` does the work. The folder is this process's own until the end.
@@ -74,16 +77,16 @@ def open_batch(plan: Plan, *, overwrite: bool = False) -> Iterator[Batch]:
         ResourceError: The folder cannot be written to.
     """
     check(plan, read_state(plan.folder), overwrite=overwrite)
-    with _claimed(plan) as journal_lock:
+    with _claimed(plan, notify) as journal_lock:
         state = read_state(plan.folder)
         # Once more: a run that has just ended may have changed it.
         check(plan, state, overwrite=overwrite)
         yield Batch(plan, state, journal_lock, overwrite=overwrite)
 
 
-def _claimed(plan: Plan) -> AbstractContextManager[FileLock | Lease]:
+def _claimed(plan: Plan, notify: Notify) -> AbstractContextManager[FileLock | Lease]:
     if isinstance(plan.folder, RemotePath):
-        return lease(plan.folder, plan.shard)
+        return lease(plan.folder, plan.shard, notify=notify)
     return claim(plan.folder, plan.shard)
 
 

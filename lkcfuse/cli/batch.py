@@ -128,7 +128,7 @@ def batch(
         return
     started = time.perf_counter()
     with ExitStack() as stack:
-        opened = stack.enter_context(open_batch(plan, overwrite=force))
+        opened = stack.enter_context(open_batch(plan, overwrite=force, notify=warn))
         stack.enter_context(engine)
         with out.progress("loading weights", in_bytes=True) as report:
             engine.prepare(fuser, progress=report)

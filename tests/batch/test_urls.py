@@ -130,9 +130,11 @@ def test_one_run_at_a_time_and_shards_side_by_side(top, quick):
 def test_a_dead_run_s_lock_is_taken_over(top, quick):
     (top / FOLDER / "run.lock").write_bytes(b'{"token": "dead"}')
     (top / FOLDER / "run-1-of-2.lock").write_bytes(b"")
-    with lease(top) as held:
+    notes = []
+    with lease(top, notify=notes.append) as held:
         held.check()
         assert len((top / FOLDER).find()) == 1
+    assert ["run.lock" in notes[0], "run-1-of-2.lock" in notes[1]] == [True, True]
     assert top.find() == []
 
 
