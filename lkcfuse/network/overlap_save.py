@@ -41,14 +41,17 @@ row; only pixels beyond the image's edge depend on what it finds there.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
-from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from lkcfuse.network.dft import cosines_and_sines, forward_down, inverse_along, inverse_up
 from lkcfuse.network.parallel import for_each
-from lkcfuse.network.products import matmul
+from lkcfuse.network.products import Matrices, matmul
+from lkcfuse.network.row_steps import Folding, RowSteps, RowTransform
 from lkcfuse.network.tiles import TilePlan
 from lkcfuse.network.workspace import new_tensor, workspace
 
@@ -57,6 +60,12 @@ BLOCK_COLUMNS = 2048
 
 PIECE_FLOATS = 128 * 1024
 """Floats of a piece of the result: half a core's cache."""
+
+GROUP_FLOATS = 128 * 1024
+"""Floats of a group of tiles in steps 2 to 4, of which some ten buffers are in use."""
+
+SMALLEST_GROUP = 24
+"""Tiles of a group at least: below it the products with the kernels are slow."""
 
 
 Emit = Callable[[int, int, int, Tensor], None]
@@ -103,10 +112,10 @@ def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -
     taps = weight.permute(2, 3, 1, 0).reshape(kernel, kernel * pairs)
     # The conjugate turns the product into the correlation that machine learning calls convolution.
     lines = new_tensor(2 * fy, kernel * pairs)
-    _product_of_each(_cosines_and_sines(ny, kernel), [taps], lines[:, None])
+    _product_of_each(cosines_and_sines(ny, kernel), [taps], lines[:, None])
     real, imag = lines.view(2, fy, kernel, pairs)
     spectrum = new_tensor(3, fy, nx, pairs) if out is None else out.view(3, fy, nx, pairs)
-    along, half = _cosines_and_sines(nx, kernel), nx // 2
+    along, half = cosines_and_sines(nx, kernel), nx // 2
 
     def transform(frequency: int) -> None:
         a = matmul(along, real[frequency], workspace.take("along real", nx, pairs))
@@ -140,23 +149,28 @@ def weight_gradient(padded: Tensor, grad: Tensor, plan: TilePlan) -> Tensor:
     lines = [(image, row) for image in range(padded.shape[0]) for row in range(plan.rows)]
     tiles = len(lines) * plan.columns
     columns = _transform_down(padded, lines, plan)
+    source = _tiles(columns, plan, tiles, inputs)
     # The gradient is cut into the pixels that tiles give, without overlap; the rest of a tile is
     # zero, so the transforms need not be told of it.
     cut = grad.new_zeros(grad.shape[0], plan.rows * plan.step_y, plan.padded_width, outputs)
     cut[:, : plan.height, : plan.width] = grad
     bands = cut.view(len(lines), plan.step_y, plan.padded_width * outputs)
     grad_columns = workspace.take("grad columns", 2 * fy, len(lines), plan.padded_width * outputs)
-    down = _forward_down(plan.size_y, plan.step_y)
+    down = forward_down(plan.size_y, plan.step_y)
     _product_of_each(down, list(bands), grad_columns)
-    grad_parts = grad_columns.view(2, fy, tiles, plan.step_x, outputs)
-    along = _cosines_and_sines(nx, plan.step_x)
+    grad_source = grad_columns.view(2 * fy, tiles, plan.step_x, outputs).numpy()
     correlation = new_tensor(2, fy, nx, inputs, outputs)
+    tools = threading.local()
 
     def multiply(frequency: int) -> None:
-        x = _tile_spectra(columns, plan, tiles, inputs, frequency)
-        g = _spectra(along, grad_parts[0, frequency], grad_parts[1, frequency], "grad spectra")
-        x_real, x_imag, x_sum = (part.permute(1, 2, 0) for part in _parts_and_sum(x, "sum"))
-        g_real, g_imag, g_sum = (part.transpose(0, 1) for part in _parts_and_sum(g, "grad sum"))
+        if not hasattr(tools, "x"):
+            tools.x = RowTransform(nx, nx, tiles, inputs)
+            tools.g = RowTransform(nx, plan.step_x, tiles, outputs, " of the gradient")
+        x, g = tools.x, tools.g
+        x.run(source[frequency], source[fy + frequency])
+        g.run(grad_source[frequency], grad_source[fy + frequency])
+        x_real, x_imag, x_sum = (part.permute(1, 2, 0) for part in (x.real, x.imag, x.both))
+        g_real, g_imag, g_sum = (part.transpose(0, 1) for part in (g.real, g.imag, g.both))
         # The spectrum of the input times the conjugate of the gradient's, summed over tiles:
         # (a + ib)(c - id) is (a + b) c - b (c - d) and (a + b) c - a (c + d).
         difference = torch.sub(g_real, g_imag, out=workspace.take("difference", *g_real.shape))
@@ -172,7 +186,7 @@ def weight_gradient(padded: Tensor, grad: Tensor, plan: TilePlan) -> Tensor:
 def _transform_down(padded: Tensor, lines: list[tuple[int, int]], plan: TilePlan) -> Tensor:
     """Step 1, for some rows of tiles: `(2, Fy, lines * padded_width, inputs)`, flat, and a rest."""
     inputs, width = padded.shape[3], plan.padded_width
-    down = _forward_down(plan.size_y, plan.size_y)
+    down = forward_down(plan.size_y, plan.size_y)
     size = 2 * plan.frequencies_y * len(lines) * width * inputs
     flat = workspace.take("columns", size + plan.kernel * inputs)
     # What the very last tile reads beyond its row must be finite, for it is multiplied.
@@ -201,86 +215,54 @@ def _product_of_each(matrix: Tensor, wides: list[Tensor], out: Tensor) -> None:
     )
 
 
-def _tile_spectra(
-    columns: Tensor, plan: TilePlan, tiles: int, inputs: int, frequency: int
-) -> Tensor:
-    """Step 2 for one frequency down: `(tiles, 2, Nx, inputs)`."""
-    length = tiles * plan.step_x * inputs
-    size, stride = (tiles, plan.size_x, inputs), (plan.step_x * inputs, inputs, 1)
-    start = columns.storage_offset()
-    real = columns.as_strided(size, stride, start + frequency * length)
-    imag = columns.as_strided(size, stride, start + (plan.frequencies_y + frequency) * length)
-    return _spectra(_cosines_and_sines(plan.size_x, plan.size_x), real, imag, "spectra")
-
-
-def _spectra(along: Tensor, real: Tensor, imag: Tensor, name: str) -> Tensor:
-    """Transform `(tiles, points, channels)` along the points: `(tiles, 2, Nx, channels)`."""
-    tiles, _, channels = real.shape
-    nx = along.shape[0]
-    half = nx // 2
-    along = along.expand(tiles, -1, -1)
-    a = matmul(along, real, workspace.take("along real", tiles, nx, channels))
-    b = matmul(along, imag, workspace.take("along imag", tiles, nx, channels))
-    cos_a, sin_a, cos_b, sin_b = a[:, :half], a[:, half:], b[:, :half], b[:, half:]
-    spectra = workspace.take(name, tiles, 2, nx, channels)
-    torch.add(cos_a, sin_b, out=spectra[:, 0, :half])
-    torch.sub(cos_a, sin_b, out=spectra[:, 0, half:])
-    torch.sub(cos_b, sin_a, out=spectra[:, 1, :half])
-    torch.add(cos_b, sin_a, out=spectra[:, 1, half:])
-    return spectra
-
-
-def _parts_and_sum(spectra: Tensor, name: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Real part, imaginary part and their sum of `(tiles, 2, Nx, channels)`."""
-    real, imag = spectra[:, 0], spectra[:, 1]
-    return real, imag, torch.add(real, imag, out=workspace.take(name, *real.shape))
+def _tiles(columns: Tensor, plan: TilePlan, tiles: int, inputs: int) -> Matrices:
+    """What step 1 made, tile by tile as they overlap: `(2 Fy, tiles, Nx, inputs)`."""
+    pixel = plan.step_x * inputs
+    size = (2 * plan.frequencies_y, tiles, plan.size_x, inputs)
+    return columns.as_strided(size, (tiles * pixel, pixel, inputs, 1)).numpy()
 
 
 def _multiply(columns: Tensor, spectrum: Tensor, plan: TilePlan, lines: int) -> Tensor:
     """Steps 2 to 4: `(2 Fy, lines, padded_width * outputs)`."""
     inputs, outputs = spectrum.shape[3:]
-    tiles, nx, step = lines * plan.columns, plan.size_x, plan.step_x
-    rows = workspace.take("rows", 2, plan.frequencies_y, tiles, step, outputs)
-    back_real, back_imag = (matrix.expand(tiles, -1, -1) for matrix in _inverse_along(nx, step))
+    tiles, fy = lines * plan.columns, plan.frequencies_y
+    rows = workspace.take("rows", 2 * fy, tiles, plan.step_x, outputs)
+    source, kernels, target = _tiles(columns, plan, tiles, inputs), spectrum.numpy(), rows.numpy()
+    groups = _groups(tiles, plan.size_x * max(inputs, outputs))
+    tools = threading.local()
 
     def multiply(frequency: int) -> None:
-        tile = _tile_spectra(columns, plan, tiles, inputs, frequency)
-        parts = _parts_and_sum(tile, "sum")
-        tile_real, tile_imag, tile_sum = (part.transpose(0, 1) for part in parts)
-        common, real, imag = workspace.take("product", 3, nx, tiles, outputs)
-        matmul(tile_sum, spectrum[0, frequency], common)
-        matmul(tile_real, spectrum[1, frequency], imag)
-        matmul(tile_imag, spectrum[2, frequency], real)
-        torch.sub(common, real, out=real)
-        torch.add(common, imag, out=imag)
-        for_real, for_imag = _fold_opposites(real, imag)
-        matmul(back_real, for_real.transpose(0, 1), rows[0, frequency])
-        matmul(back_imag, for_imag.transpose(0, 1), rows[1, frequency])
+        if not hasattr(tools, "steps"):
+            sizes = sorted({group.stop - group.start for group in groups}, reverse=True)
+            tools.steps = {
+                size: RowSteps(plan.size_x, plan.step_x, size, inputs, outputs) for size in sizes
+            }
+        kernel = kernels[:, frequency]
+        for group in groups:
+            tools.steps[group.stop - group.start].run(
+                source[frequency, group],
+                source[fy + frequency, group],
+                kernel,
+                target[frequency, group],
+                target[fy + frequency, group],
+            )
 
-    for_each(multiply, range(plan.frequencies_y))
-    return rows.view(2 * plan.frequencies_y, lines, plan.padded_width * outputs)
+    for_each(multiply, range(fy))
+    return rows.view(2 * fy, lines, plan.padded_width * outputs)
 
 
-def _fold_opposites(real: Tensor, imag: Tensor) -> tuple[Tensor, Tensor]:
-    """What the inverse along the rows takes for its real and its imaginary part.
-
-    Of a spectrum `(Nx, ...)` in two parts: the sums of a frequency and its opposite go with the
-    cosine, the differences of the other part with the sine.
-    """
-    half = real.shape[0] // 2
-    folded = workspace.take("folded", 2, *real.shape)
-    torch.add(real[:half], real[half:], out=folded[0, :half])
-    torch.sub(imag[:half], imag[half:], out=folded[0, half:])
-    torch.add(imag[:half], imag[half:], out=folded[1, :half])
-    torch.sub(real[:half], real[half:], out=folded[1, half:])
-    return folded[0], folded[1]
+def _groups(tiles: int, floats: int) -> list[slice]:
+    """Share tiles of so many floats out among groups that stay in cache, sizes one apart."""
+    count = math.ceil(tiles / max(SMALLEST_GROUP, GROUP_FLOATS // floats))
+    ends = [tiles * index // count for index in range(count + 1)]
+    return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
 def _transform_up(
     rows: Tensor, lines: list[tuple[int, int]], plan: TilePlan, outputs: int, emit: Emit
 ) -> None:
     """Step 5, in pieces of a row of tiles; emits what `convolve` does."""
-    up = _inverse_up(plan.size_y, plan.size_x, plan.step_y)
+    up = inverse_up(plan.size_y, plan.size_x, plan.step_y)
     width = max(1, PIECE_FLOATS // (plan.step_y * outputs))
 
     def transform(piece: tuple[int, int]) -> None:
@@ -305,54 +287,18 @@ def _kernel_from_spectrum(spectrum: Tensor, plan: TilePlan) -> Tensor:
     _, fy, nx, inputs, outputs = spectrum.shape
     kernel, pairs = plan.kernel, inputs * outputs
     rows = new_tensor(2, fy, kernel, pairs)
-    back_real, back_imag = _inverse_along(nx, kernel)
+    back_real, back_imag = inverse_along(nx, kernel)
 
     def transform(frequency: int) -> None:
         real, imag = spectrum[:, frequency].view(2, nx, pairs)
-        for_real, for_imag = _fold_opposites(real, imag)
+        fold = Folding(real, imag)
+        fold.run()
+        for_real, for_imag = fold.results
         matmul(back_real, for_real, rows[0, frequency])
         matmul(back_imag, for_imag, rows[1, frequency])
 
     for_each(transform, range(fy))
     taps = new_tensor(kernel, kernel * pairs)
-    up = _inverse_up(plan.size_y, nx, kernel)
+    up = inverse_up(plan.size_y, nx, kernel)
     _product_of_each(up, [rows.view(2 * fy, kernel * pairs)], taps[:, None])
     return taps.view(kernel, kernel, inputs, outputs).permute(3, 2, 0, 1).contiguous()
-
-
-@lru_cache(maxsize=256)
-def _angles(size: int, points: int) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of 2 pi (k + 1/2) p / size for half the frequencies, float64."""
-    product = torch.outer(2 * torch.arange(size // 2) + 1, torch.arange(points)) % (2 * size)
-    angle = product.double() * (math.pi / size)
-    return torch.cos(angle), torch.sin(angle)
-
-
-@lru_cache(maxsize=256)
-def _cosines_and_sines(size: int, points: int) -> Tensor:
-    """Cosines above sines: `(size, points)`."""
-    return torch.cat(_angles(size, points)).float()
-
-
-@lru_cache(maxsize=256)
-def _forward_down(size: int, points: int) -> Tensor:
-    """From real pixels to the real, then the imaginary parts of a spectrum: `(size, points)`."""
-    cos, sin = _angles(size, points)
-    return torch.cat([cos, -sin]).float()
-
-
-@lru_cache(maxsize=256)
-def _inverse_along(size: int, points: int) -> tuple[Tensor, Tensor]:
-    """From folded opposites to the real and to the imaginary part: `(points, size)` each."""
-    cos, sin = _angles(size, points)
-    return torch.cat([cos, -sin]).T.float().contiguous(), torch.cat(
-        [cos, sin]
-    ).T.float().contiguous()
-
-
-@lru_cache(maxsize=256)
-def _inverse_up(size_y: int, size_x: int, points: int) -> Tensor:
-    """From half a spectrum to real pixels, scaled for both axes: `(points, size_y)`."""
-    cos, sin = _angles(size_y, points)
-    # The frequencies left out are the conjugates of those kept.
-    return (torch.cat([cos, -sin]).T * (2 / (size_y * size_x))).float().contiguous()

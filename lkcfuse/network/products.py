@@ -13,13 +13,22 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from lkcfuse.environment import has_unused_avx512
 
-AVX512_CORES = frozenset({"skylakex", "cooperlake", "sapphirerapids", "zen4", "zen5"})
+Matrices = npt.NDArray[np.float32]
+"""A matrix, or a batch of them."""
+
+FAST_CORES = frozenset({"haswell", "zen", "skylakex", "cooperlake", "sapphirerapids"})
+"""Processors, as OpenBLAS names its kernels, for which these are at least as fast as MKL's AVX2.
+
+Haswell and Zen are AVX2 as well, asked for by OPENBLAS_CORETYPE: level with MKL in large products,
+ahead in batches of small ones.
+"""
 
 
 def matmul(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
@@ -39,16 +48,24 @@ def matmul(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
     return torch.bmm(a, b, out=out) if out.ndim == 3 else torch.mm(a, b, out=out)
 
 
+def multiply(a: Matrices, b: Matrices, out: Matrices) -> None:
+    """Multiply as `matmul` does, where a tensor would cost too much to take parts of."""
+    if numpy_is_faster():
+        np.matmul(a, b, out=out)
+    else:
+        matmul(torch.from_numpy(a), torch.from_numpy(b), torch.from_numpy(out))
+
+
 @lru_cache(maxsize=1)
 def numpy_is_faster() -> bool:
-    """Whether NumPy's products use vector instructions that torch's leave unused."""
+    """Whether the processor has vector instructions that torch's products leave unused."""
     has_mkl: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
     if not (has_mkl and has_unused_avx512()):
         return False
     libraries = _libraries().info()
     return bool(libraries) and all(
         library["internal_api"] == "openblas"
-        and str(library.get("architecture")).lower() in AVX512_CORES
+        and str(library.get("architecture")).lower() in FAST_CORES
         for library in libraries
     )
 

@@ -1,0 +1,49 @@
+"""Matrices of the discrete Fourier transforms that `overlap_save` explains.
+
+The frequencies are (k + 1/2) / size for the first half of the k; the others are their opposites.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+@lru_cache(maxsize=256)
+def _angles(size: int, points: int) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of 2 pi (k + 1/2) p / size for half the frequencies, float64."""
+    product = torch.outer(2 * torch.arange(size // 2) + 1, torch.arange(points)) % (2 * size)
+    angle = product.double() * (math.pi / size)
+    return torch.cos(angle), torch.sin(angle)
+
+
+@lru_cache(maxsize=256)
+def cosines_and_sines(size: int, points: int) -> Tensor:
+    """Cosines above sines: `(size, points)`."""
+    return torch.cat(_angles(size, points)).float()
+
+
+@lru_cache(maxsize=256)
+def forward_down(size: int, points: int) -> Tensor:
+    """From real pixels to the real, then the imaginary parts of a spectrum: `(size, points)`."""
+    cos, sin = _angles(size, points)
+    return torch.cat([cos, -sin]).float()
+
+
+@lru_cache(maxsize=256)
+def inverse_along(size: int, points: int) -> tuple[Tensor, Tensor]:
+    """From folded opposites to the real and to the imaginary part: `(points, size)` each."""
+    cos, sin = _angles(size, points)
+    real, imag = torch.cat([cos, -sin]).T, torch.cat([cos, sin]).T
+    return real.float().contiguous(), imag.float().contiguous()
+
+
+@lru_cache(maxsize=256)
+def inverse_up(size_y: int, size_x: int, points: int) -> Tensor:
+    """From half a spectrum to real pixels, scaled for both axes: `(points, size_y)`."""
+    cos, sin = _angles(size_y, points)
+    # The frequencies left out are the conjugates of those kept.
+    return (torch.cat([cos, -sin]).T * (2 / (size_y * size_x))).float().contiguous()
