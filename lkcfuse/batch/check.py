@@ -1,4 +1,4 @@
-"""What a batch would overwrite that is not its own: looked for before anything starts."""
+"""Where a batch would write, and what is there that is not its own: looked at before it starts."""
 
 from __future__ import annotations
 
@@ -6,29 +6,40 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from lkcfuse.batch.claim import check_folder
 from lkcfuse.batch.files import exists, file_sha256
-from lkcfuse.batch.journal import State
+from lkcfuse.batch.journal import State, read_state
 from lkcfuse.batch.plan import Plan
 from lkcfuse.batch.stages import relative_output
 from lkcfuse.errors import ResourceError, UsageError
 from lkcfuse.remote import Location, RemotePath
 
 
-def check(plan: Plan, state: State, *, overwrite: bool = False) -> None:
-    """Check that a plan overwrites nothing that is not the folder's own batch's.
+def check(plan: Plan, *, overwrite: bool = False) -> State:
+    """Check that a plan has a folder, and overwrites nothing that is not its own batch's.
+
+    Returns:
+        What the folder's journal says.
 
     Raises:
-        UsageError: It would; see `open_batch`.
+        UsageError: It has none, or would overwrite something; see `open_batch`.
+        ResourceError: The folder or its journal cannot be read.
     """
+    if isinstance(plan.folder, Path):
+        check_folder(plan.folder)
     if overwrite:
-        return
+        return read_state(plan.folder)
     is_there: Callable[[Location], bool] = exists
     if isinstance(plan.folder, RemotePath):
         is_there = _listed(plan.folder).__contains__
+    # Looked for before the journal is read: a run at work beside this one writes a line before its
+    # file, which would else be taken for somebody's who has no line.
+    there = {pair.name for pair in plan.pairs if is_there(pair.output)}
+    state = read_state(plan.folder)
     for pair in plan.pairs:
         known = state.pairs.get(pair.name)
         if relative_output(plan.folder, pair) not in state.outputs:
-            if is_there(pair.output):
+            if pair.name in there:
                 damage = f" ({state.damaged} lines of it are damaged)" if state.damaged else ""
                 raise UsageError(
                     f"{pair.output} exists and is not in the journal of {plan.folder}{damage}: "
@@ -45,6 +56,7 @@ def check(plan: Plan, state: State, *, overwrite: bool = False) -> None:
                         f"{pair.output} was made of {source.path}, not of {path}: choose another "
                         "folder with -o, or --force to replace it"
                     )
+    return state
 
 
 def _listed(folder: RemotePath) -> set[Location]:

@@ -37,6 +37,7 @@ def claim(folder: Path, shard: Shard | None = None) -> Iterator[FileLock]:
         ResourceError: The folder cannot be made or written to.
     """
     place = folder / FOLDER
+    check_folder(folder)
     _make(folder)
     with ExitStack() as held:
         try:
@@ -64,16 +65,33 @@ def claim(folder: Path, shard: Shard | None = None) -> Iterator[FileLock]:
         yield journal_lock
 
 
+def check_folder(folder: Path) -> None:
+    """Check that a folder is there, or the one that it would be made in.
+
+    Raises:
+        UsageError: Neither is.
+        ResourceError: That cannot be seen, for want of a right.
+    """
+    try:
+        if folder.is_dir():
+            return
+        if os.path.lexists(folder):
+            raise UsageError(f"{folder} is a file: give -o a folder")
+        if folder.parent.is_dir():
+            return
+        if file := next((place for place in folder.parents if place.is_file()), None):
+            raise UsageError(f"{folder} cannot be made: {file} is a file")
+    except OSError as error:
+        raise ResourceError(f"{folder} cannot be used: {error.strerror or error}") from None
+    raise UsageError(
+        f"{folder} cannot be made: its folder does not exist "
+        f"(make it: mkdir -p {shlex.quote(str(folder.parent))})"
+    )
+
+
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
-    except FileNotFoundError:
-        raise UsageError(
-            f"{folder} cannot be made: its folder does not exist "
-            f"(make it: mkdir -p {shlex.quote(str(folder.parent))})"
-        ) from None
-    except FileExistsError:
-        raise UsageError(f"{folder} is a file: give -o a folder") from None
     except OSError as error:
         raise ResourceError(f"{folder} cannot be made: {error.strerror or error}") from None
 

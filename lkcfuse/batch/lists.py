@@ -18,7 +18,8 @@ def read_csv(path: Path) -> list[Listed]:
     A first row whose cells are no image files is taken for a header. Empty rows are passed over.
 
     Raises:
-        InputError: The file cannot be read, or a row does not have two or three cells.
+        InputError: The file cannot be read, has nothing but a header, or a row does not have two or
+            three cells.
     """
     try:
         data = path.read_bytes()
@@ -43,6 +44,11 @@ def read_csv(path: Path) -> list[Listed]:
             listed.append(_listed(cells, f"{path}, line {rows.line_num}", "commas"))
     except csv.Error as error:
         raise InputError(f"{path}, line {rows.line_num}: {error}") from None
+    if seen_row and not listed:
+        raise InputError(
+            f"{path} lists no pairs: its only row names no image files (with their extensions), "
+            "and is taken for a header"
+        )
     return listed
 
 

@@ -103,8 +103,8 @@ def plan_folders(
 
     Raises:
         InputError: A folder cannot be used, two files have one stem, or nothing belongs together.
-        UsageError: The output is inside an input folder, both folders are the same, two pairs
-            would write one file, or the pattern or the format is unknown.
+        UsageError: The output is inside an input folder, both folders are the same or are files,
+            two pairs would write one file, or the pattern or the format is unknown.
     """
     chosen = choose_format(None, format)
     if pattern is None and _real(first) == _real(second):
@@ -112,6 +112,10 @@ def plan_folders(
             f"{first} and {second} are the same folder: every image would be fused with itself"
         )
     _check_outside(output, first, second)
+    if all(isinstance(place, Path) and place.is_file() for place in (first, second)):
+        raise UsageError(
+            f"{first} and {second} are files: 'lkcfuse fuse' takes a single pair, batch two folders"
+        )
     found = match_stems(first, second, pattern=pattern)
     if not found.pairs:
         cure = (

@@ -14,7 +14,7 @@ from filelock import FileLock
 from lkcfuse.batch.check import check
 from lkcfuse.batch.claim import claim
 from lkcfuse.batch.engine import Engine, Finished, Work
-from lkcfuse.batch.journal import Journal, JournalWriter, State, read_state
+from lkcfuse.batch.journal import Journal, JournalWriter, State
 from lkcfuse.batch.lease import Lease, lease
 from lkcfuse.batch.local import LocalEngine
 from lkcfuse.batch.plan import Plan, PlannedPair
@@ -76,11 +76,10 @@ def open_batch(
             not know or that was made of other sources, or a newer lkcfuse wrote the journal.
         ResourceError: The folder cannot be written to.
     """
-    check(plan, read_state(plan.folder), overwrite=overwrite)
+    check(plan, overwrite=overwrite)
     with _claimed(plan, notify) as journal_lock:
-        state = read_state(plan.folder)
         # Once more: a run that has just ended may have changed it.
-        check(plan, state, overwrite=overwrite)
+        state = check(plan, overwrite=overwrite)
         yield Batch(plan, state, journal_lock, overwrite=overwrite)
 
 

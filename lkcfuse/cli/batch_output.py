@@ -41,9 +41,8 @@ def tell(plan: Plan, out: Output, *, strict: bool) -> None:
 def show_plan(plan: Plan, out: Output, *, force: bool, end: str) -> None:
     """Show the pairs and their outputs, of a plan that could be carried out."""
     from lkcfuse.batch.check import check
-    from lkcfuse.batch.journal import read_state
 
-    check(plan, read_state(plan.folder), overwrite=force)
+    check(plan, overwrite=force)
     for pair in plan.pairs:
         record = {
             "name": pair.name,

@@ -14,7 +14,7 @@ import typer
 from lkcfuse.cli import output
 from lkcfuse.cli.options import ForceOption, JsonOption, QuietOption
 from lkcfuse.cli.output import Output
-from lkcfuse.errors import LkcfuseError, UsageError
+from lkcfuse.errors import InputError, LkcfuseError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,6 +202,8 @@ def _record(table: Table, failures: Sequence[Any]) -> dict[str, object]:
     record: dict[str, object] = dict(table.to_record())
     record["failures"] = [{"name": f.name, "message": f.message} for f in failures]
     return record
+    if task is None and fused != [BATCH_FOLDER] and not fused[0].exists():
+        raise InputError(f"{fused[0]} does not exist: check the path")
 
 
 def _summary(table: Table, metrics: Sequence[Metric], title: str, plain: bool) -> str:
@@ -213,7 +215,7 @@ def _summary(table: Table, metrics: Sequence[Metric], title: str, plain: bool) -
 
     methods = table.methods
     means, deviations = table.summary[: len(methods)], table.summary[len(methods) :]
-    grid = Grid(box=box.ASCII if plain else box.SIMPLE_HEAD, title=title, title_justify="left")
+    grid = Grid(box=box.ASCII if plain else box.SIMPLE_HEAD)
     grid.add_column("metric")
     grid.add_column("better")
     for method in methods:
@@ -233,7 +235,8 @@ def _summary(table: Table, metrics: Sequence[Metric], title: str, plain: bool) -
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else 4096
     Console(file=drawn, width=width, force_terminal=terminal).print(grid)
-    text = "\n".join(line.rstrip() for line in drawn.getvalue().rstrip().splitlines())
+    # A grid's own title would be broken where the grid is narrow.
+    text = "\n".join([title, *(line.rstrip() for line in drawn.getvalue().rstrip().splitlines())])
     if not all(metric.ranks for metric in metrics):
         text += "\n* rises with noise and oversharpening too: never rank methods by these alone"
     return text

@@ -198,7 +198,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         if isinstance(error, FileNotFoundError):
             raise InputError(f"{place} does not exist: check the path") from None
         if isinstance(error, NotADirectoryError):
-            raise InputError(f"{place} is not a folder: name one, or two single files") from None
+            raise InputError(f"{place} is a file: name the folder it is in") from None
         raise InputError(f"{place} cannot be read: {error.strerror or error}") from None
 
     seen = set()

@@ -111,8 +111,10 @@ def plan_folders(first: Path, second: Path, fused: Sequence[Path], reference: Pa
     Raises:
         InputError: A folder cannot be used or has two files of one stem (see `list_images`), or
             nothing belongs together.
-        UsageError: Two methods are the same folder.
+        UsageError: Two methods are the same folder, or the two sources.
     """
+    if first.resolve() == second.resolve():
+        raise UsageError(f"{first} and {second} are the same folder: name both sources")
     found = match_stems(first, second)
     notes = [
         *_listed(f"no partner in {second}", found.only_first),

@@ -39,6 +39,12 @@ def test_csv_rows_that_are_no_pair_are_named(tmp_path, row):
         csv_of(tmp_path, b"1.png,a.png\n" + row + b"\n")
 
 
+def test_a_csv_of_a_header_alone_lists_nothing(tmp_path):
+    for data in (b"ir,vis\n", b"\n7,7\n\n"):
+        with pytest.raises(InputError, match=r"pairs\.csv lists no pairs: .*header"):
+            csv_of(tmp_path, data)
+
+
 def test_csv_that_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match=r"none\.csv does not exist"):
         read_csv(tmp_path / "none.csv")

@@ -167,6 +167,8 @@ def test_files_without_a_partner_are_said(lkcfuse, folders):
     ("words", "code", "said"),
     [
         ((), 2, ["fused", "journal", "--a and --b"]),
+        (("--fused", "absent"), 3, ["absent does not exist"]),
+        (("--fused", "ours", "--a", "ir", "--b", "ir"), 2, ["ir and ir are the same folder"]),
         (("--fused", "ours", "--a", "ir"), 2, ["--a and --b go together"]),
         (("--fused", "absent", "--a", "ir", "--b", "vis"), 3, ["absent does not exist"]),
         ((*OURS, "--metrics", "LPIPS"), 2, ["LPIPS", "Qabf"]),

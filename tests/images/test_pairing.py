@@ -92,7 +92,7 @@ def test_folders_that_cannot_be_used(tree):
     folder = tree("a", "1.png")
     with pytest.raises(InputError, match="absent does not exist"):
         list_images(folder / "absent")
-    with pytest.raises(InputError, match=r"1\.png is not a folder"):
+    with pytest.raises(InputError, match=r"1\.png is a file: name the folder"):
         list_images(folder / "1.png")
     with pytest.raises(InputError, match=r"empty holds no images.*\.png"):
         list_images(tree("empty", "readme.md"))
