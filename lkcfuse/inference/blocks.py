@@ -19,7 +19,7 @@ from lkcfuse.inference.fusion import fuse
 from lkcfuse.inference.layers import SpectrumCache
 from lkcfuse.inference.maps import Maps, Measured, bands_of
 from lkcfuse.inference.regions import Region
-from lkcfuse.inference.statistics import ChannelStatistics, Gathering
+from lkcfuse.inference.statistics import ChannelStatistics, Gathering, JointGathering
 from lkcfuse.network.blocks import (
     LargeKernelBlock,
     MultipathAdaptiveFusion,
@@ -57,8 +57,8 @@ class Blocks:
         self._tile = tile
         self._advance = advance
 
-    def measure(self, features: Pointwise | FirstMaps) -> ChannelStatistics:
-        """Statistics of features that are computed and not kept."""
+    def measure(self, features: FirstMaps) -> ChannelStatistics:
+        """Statistics of the first maps, which are computed and not kept."""
         gathering = Gathering()
 
         def work(band: Region) -> None:
@@ -105,39 +105,43 @@ class Blocks:
         scale, shift = x.statistics.group_norm(block.norm)
         expand = block.expand.weight[:, :, 0, 0]
         weight, bias = (expand * scale).T, expand @ shift
-        statistics = self.measure(Pointwise(x.map, weight, bias, relu=False))
-        scale, shift = statistics.group_norm(block.expand_norm)
+        joint = JointGathering()
+
+        def measure(band: Region) -> None:
+            joint.add(band, x.map.read(band).reshape(-1, channels))
+
+        channels = x.map.channels
+        for_each(measure, bands_of(x.map, channels))
+        scale, shift = joint.of_linear(weight, bias).group_norm(block.expand_norm)
         expanded = Pointwise(x.map, weight * scale, bias * scale + shift)
 
         hidden = self._maps.inner(level, expanded.channels)
         self.convolve(expanded, block.depthwise, hidden)
         activated = hidden.normalised(block.depthwise_norm)
-        project = block.project.weight[:, :, 0, 0].T.contiguous()
+        projected = Measured(hidden.map.narrowed(channels))
+        weight = block.project.weight[:, :, 0, 0].T.contiguous()
         gathering = Gathering()
-        channels, hidden_channels = x.map.channels, hidden.map.channels
 
-        def activate(band: Region) -> Tensor:
-            pixels = workspace.take("activated", band.height, band.width, hidden_channels)
+        def project(band: Region) -> None:
+            pixels = workspace.take("activated", band.height, band.width, activated.channels)
             activated.fill(band, pixels)
-            return pixels.view(-1, hidden_channels)
+            result = workspace.take("projected", band.height, band.width, channels)
+            matmul(pixels.view(-1, activated.channels), weight, result.view(-1, channels))
+            gathering.add(band, result)
+            projected.map.write(band, result)
 
-        def measure_projected(band: Region) -> None:
-            projected = workspace.take("projected", band.height * band.width, channels)
-            gathering.add(band, matmul(activate(band), project, projected))
-
-        for_each(measure_projected, bands_of(hidden.map, hidden_channels))
+        for_each(project, bands_of(hidden.map, activated.channels))
         scale, shift = gathering.statistics(channels).group_norm(block.project_norm)
-        scaled = project * scale
         gathering = Gathering()
 
-        def add_projected(band: Region) -> None:
-            result = workspace.take("projected", band.height, band.width, channels)
-            matmul(activate(band), scaled, result.view(-1, channels))
-            result.add_(shift).add_(x.map.read(band))
+        def add(band: Region) -> None:
+            result = workspace.take("result", band.height, band.width, channels)
+            torch.addcmul(shift, projected.map.read(band), scale, out=result)
+            result.add_(x.map.read(band))
             gathering.add(band, result)
             into.map.write(band, result)
 
-        for_each(add_projected, bands_of(hidden.map, hidden_channels))
+        for_each(add, bands_of(x.map, channels))
         into.statistics = gathering.statistics(channels)
         hidden.map.release()
 

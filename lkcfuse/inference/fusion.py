@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lkcfuse.inference.maps import Measured, bands_of
 from lkcfuse.inference.regions import Region
-from lkcfuse.inference.statistics import ChannelStatistics, Gathering, batch_norm
+from lkcfuse.inference.statistics import ChannelStatistics, JointGathering, batch_norm
 from lkcfuse.network.blocks import MultipathAdaptiveFusion, bias_of
 from lkcfuse.network.parallel import for_each
 from lkcfuse.network.products import matmul
@@ -51,7 +51,7 @@ def fuse(
     mix = (fusion.mix.weight[:, :, 0, 0] * mix_scale[:, None]).T.contiguous()
     mix_bias = bias_of(fusion.mix) * mix_scale + mix_shift
 
-    gathering = Gathering()
+    gathering = JointGathering()
 
     def gate(band: Region) -> None:
         decoder, encoder = x.map.read(band), skip.map.read(band)
@@ -68,10 +68,8 @@ def fuse(
         mixed.addcmul_(torch.sigmoid(a, out=gates), b)
         matmul(mixed.view(-1, channels), mix, gates.view(-1, channels)).add_(mix_bias)
         torch.mul(gates.sigmoid_(), decoder, out=a)
-        expanded = workspace.take("fusion expanded", band.height * band.width, 2 * channels)
-        matmul(a.view(-1, channels), expand, expanded).add_(bias)
-        gathering.add(band, expanded)
+        gathering.add(band, a.view(-1, channels))
         x.map.write(band, a)
 
     for_each(gate, bands_of(x.map, 2 * channels))
-    return gathering.statistics(2 * channels)
+    return gathering.of_linear(expand, bias)

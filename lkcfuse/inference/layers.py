@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from lkcfuse.inference.features import Features, row_bands
+from lkcfuse.inference.features import EVEN_SHARES, Features, row_bands
 from lkcfuse.inference.regions import Region, cut
 from lkcfuse.network.overlap_save import convolve as overlap_save
 from lkcfuse.network.overlap_save import kernel_spectrum
@@ -27,26 +27,28 @@ allocation."""
 class SpectrumCache:
     """Kernel spectra, kept from image to image within a memory budget.
 
-    Of every kernel the spectrum for the last size of tile is kept: images of one size share it, and
-    images of many sizes do not pile theirs up. One that does not fit is computed into a buffer
-    that all of them share.
+    Of every kernel the spectrum for the last size of tile is kept, from the second time on that it
+    is asked for: images of one size share it, and images of many sizes do not pile theirs up. For
+    one image alone it would not pay, since having so much memory from the system can take several
+    times as long as the transform. What is not kept is computed into a buffer that all share.
     """
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
-        self._kept: dict[int, tuple[tuple[int, int], Tensor]] = {}
+        self._kept: dict[int, tuple[tuple[int, int], Tensor | None]] = {}
 
     def get(self, weight: Tensor, plan: TilePlan) -> Tensor:
         """Return the spectrum of a weight for a plan; valid until the next call."""
         size = (plan.size_y, plan.size_x)
-        kept = self._kept.get(id(weight))
-        if kept is not None and kept[0] == size:
-            return kept[1]
-        self._kept.pop(id(weight), None)
+        last_size, kept = self._kept.pop(id(weight), (None, None))
+        if kept is not None and last_size == size:
+            self._kept[id(weight)] = (size, kept)
+            return kept
         outputs, inputs = weight.shape[:2]
         floats = 3 * plan.frequencies_y * plan.size_x * inputs * outputs
-        used = sum(spectrum.nbytes for _, spectrum in self._kept.values())
-        if used + 4 * floats > self.budget:
+        used = sum(spectrum.nbytes for _, spectrum in self._kept.values() if spectrum is not None)
+        if last_size != size or used + 4 * floats > self.budget:
+            self._kept[id(weight)] = (size, None)
             return kernel_spectrum(weight, plan, workspace.take("spectrum", floats))
         spectrum = kernel_spectrum(weight, plan)
         self._kept[id(weight)] = (size, spectrum)
@@ -127,7 +129,7 @@ def _fourier(
         def fill(band: Region, inner: Region = inner, target: Tensor = target) -> None:
             features.fill(band, target[band.top - inner.top : band.bottom - inner.top])
 
-        for_each(fill, row_bands(inner, conv.in_channels))
+        for_each(fill, row_bands(inner, conv.in_channels, EVEN_SHARES))
 
         def emit_piece(
             _image: int, top: int, left: int, values: Tensor, region: Region = region
@@ -226,10 +228,12 @@ def _over_regions(
     advance: Advance,
 ) -> None:
     """Call a function for regions that cover an image, a few at a time on every thread."""
-    # Equal regions rather than a thin rest at the end.
-    rows = math.ceil(height / math.ceil(height / side))
-    columns = math.ceil(width / math.ceil(width / side))
-    regions = list(cut(height, width, rows, columns))
+    # Equal regions rather than a thin rest at the end, and where they are few, as many for every
+    # thread.
+    down, across = math.ceil(height / side), math.ceil(width / side)
+    while down * across % EVEN_SHARES and down * across < 4 * EVEN_SHARES:
+        down += 1
+    regions = list(cut(height, width, math.ceil(height / down), math.ceil(width / across)))
     several = 8 * worker_count()
     for start in range(0, len(regions), several):
         some = regions[start : start + several]

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from lkcfuse.inference.features import Features, Normalised, row_bands
+from lkcfuse.inference.features import EVEN_SHARES, Features, Normalised, row_bands
 from lkcfuse.inference.regions import Region
 from lkcfuse.inference.statistics import ChannelStatistics
 from lkcfuse.inference.storage import FeatureMap
@@ -74,5 +74,5 @@ class Maps:
 
 
 def bands_of(values: FeatureMap | Features, channels: int) -> Iterator[Region]:
-    """Cut a whole map into bands of rows that stay in cache with that many channels."""
-    return row_bands(Region(0, values.height, 0, values.width), channels)
+    """Cut a whole map into bands for the threads that stay in cache with that many channels."""
+    return row_bands(Region(0, values.height, 0, values.width), channels, EVEN_SHARES)

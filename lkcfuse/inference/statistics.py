@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from lkcfuse.inference.regions import Region
+from lkcfuse.network.products import matmul
+from lkcfuse.network.workspace import new_tensor, workspace
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,45 @@ class Gathering:
         mean = (pixels * means).sum(0) / count
         deviations = (pixels * (variances + (means - mean) ** 2)).sum(0)
         return ChannelStatistics(count, mean, deviations)
+
+
+class JointGathering:
+    """Takes measurements as `Gathering` does, with the covariances between the channels.
+
+    They give the statistics of every linear map of the channels without computing it.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Region, int, Tensor, Tensor]] = []
+
+    def add(self, region: Region, pixels: Tensor) -> None:
+        """Measure the `(pixels, channels)` float32 values of a region not seen before."""
+        count, channels = pixels.shape
+        mean = pixels.mean(0)
+        # Deviations from the mean, not the squares less the mean's: those cancel.
+        centred = torch.sub(pixels, mean, out=workspace.take("centred", count, channels))
+        products = matmul(centred.T, centred, new_tensor(channels, channels))
+        self._parts.append((region, count, mean, products))
+
+    def of_linear(self, weight: Tensor, bias: Tensor) -> ChannelStatistics:
+        """Statistics of `pixels @ weight + bias`.
+
+        Args:
+            weight: `(channels, results)`.
+            bias: `(results,)`.
+        """
+        parts = sorted(self._parts, key=lambda part: part[0])
+        pixels = torch.tensor([count for _, count, _, _ in parts], dtype=torch.float64)
+        means = torch.stack([mean for _, _, mean, _ in parts]).cpu().double()
+        count = sum(count for _, count, _, _ in parts)
+        mean = pixels @ means / count
+        apart = means - mean
+        joint = (apart.T * pixels) @ apart
+        for _, _, _, products in parts:
+            joint += products.cpu()
+        weight, bias = weight.cpu().double(), bias.cpu().double()
+        deviations = ((joint @ weight) * weight).sum(0).clamp_min(0)
+        return ChannelStatistics(count, mean @ weight + bias, deviations)
 
 
 def batch_norm(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

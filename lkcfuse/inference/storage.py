@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import threading
+from copy import copy
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +47,10 @@ class FeatureMap(Protocol):
         """Store the values of a region."""
         ...
 
+    def narrowed(self, channels: int) -> FeatureMap:
+        """A map of fewer channels in the same place: row by row it takes this one's over."""
+        ...
+
     def release(self) -> None:
         """Give the space back; the map is not used any more."""
         ...
@@ -77,6 +82,14 @@ class MemoryMap:
     def write(self, region: Region, values: Tensor) -> None:
         """See `FeatureMap.write`."""
         self.read(region).copy_(values)
+
+    def narrowed(self, channels: int) -> MemoryMap:
+        """See `FeatureMap.narrowed`."""
+        narrow = copy(self)
+        narrow.channels = channels
+        rows = self._values.view(self.height, -1)[:, : self.width * channels]
+        narrow._values = rows.unflatten(1, (self.width, channels))
+        return narrow
 
     def release(self) -> None:
         """Hand the memory to the next map."""
@@ -123,6 +136,7 @@ class ScratchMap:
         self._file = file
         self._scratch = scratch
         self._dtype = scratch.dtype
+        self._line_bytes = self.width * self.channels * self._dtype.itemsize
         self._name = name
 
     def read(self, region: Region) -> Tensor:
@@ -147,16 +161,21 @@ class ScratchMap:
         if region.width == self.width:
             _write_out_soon(self._file, offset, raw.nbytes)
 
+    def narrowed(self, channels: int) -> ScratchMap:
+        """See `FeatureMap.narrowed`."""
+        narrow = copy(self)
+        narrow.channels = channels
+        return narrow
+
     def release(self) -> None:
         """Hand the file to the next map."""
         self._scratch.give(self._file)
 
     def _pieces(self, region: Region) -> list[tuple[slice, int]]:
         """Runs of rows that lie in one piece in the file, each with its place there."""
-        pixel = self.channels * self._dtype.itemsize
-        line = self.width * pixel
+        pixel, line = self.channels * self._dtype.itemsize, self._line_bytes
         start = region.top * line + region.left * pixel
-        if region.width == self.width:
+        if region.width * pixel == line:
             return [(slice(0, region.height), start)]
         return [(slice(row, row + 1), start + row * line) for row in range(region.height)]
 

@@ -58,10 +58,10 @@ from lkcfuse.network.workspace import new_tensor, workspace
 BLOCK_COLUMNS = 2048
 """Columns that a transform down goes through at a time, so as to stay in cache."""
 
-PIECE_FLOATS = 128 * 1024
-"""Floats of a piece of the result: half a core's cache."""
+PIECE_FLOATS = 512 * 1024
+"""Floats of a piece of the result: a core's cache."""
 
-GROUP_FLOATS = 128 * 1024
+GROUP_FLOATS = 256 * 1024
 """Floats of a group of tiles in steps 2 to 4, of which some ten buffers are in use."""
 
 SMALLEST_GROUP = 24

@@ -1,10 +1,11 @@
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lkcfuse.inference.regions import Region
-from lkcfuse.inference.statistics import Gathering, batch_norm, concatenated
+from lkcfuse.inference.regions import Region, cut
+from lkcfuse.inference.statistics import Gathering, JointGathering, batch_norm, concatenated
 
 
 def gather(values, sizes):
@@ -84,3 +85,19 @@ def test_maps_side_by_side():
     assert parts.count == whole.count
     torch.testing.assert_close(parts.mean, whole.mean)
     torch.testing.assert_close(parts.deviations, whole.deviations, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_joint_statistics_are_those_of_every_linear_map(offset):
+    torch.manual_seed(0)
+    values = torch.randn(40, 30, 6) * torch.arange(1, 7) + offset
+    weight, bias = torch.randn(6, 9), torch.randn(9)
+    gathering = JointGathering()
+    for region in cut(40, 30, 7, 30):
+        gathering.add(region, values[region.top : region.bottom].reshape(-1, 6))
+    found = gathering.of_linear(weight, bias)
+    mapped = (values.double() @ weight.double() + bias.double()).view(-1, 9)
+    torch.testing.assert_close(found.mean, mapped.mean(0), rtol=1e-6, atol=1e-4)
+    deviations = ((mapped - mapped.mean(0)) ** 2).sum(0)
+    torch.testing.assert_close(found.deviations, deviations, rtol=1e-5, atol=0)
+    assert found.count == 1200

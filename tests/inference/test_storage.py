@@ -137,3 +137,18 @@ def test_room_for_a_wider_map_is_made_from_the_start():
     place = narrow.read(Region(0, 1, 0, 1)).data_ptr()
     narrow.release()
     assert MemoryMap(10, 10, 6, pool).read(Region(0, 1, 0, 1)).data_ptr() == place
+
+
+def test_a_narrowed_map_takes_the_rows_over_one_by_one(new_map):
+    wide = torch.arange(6 * 5 * 4).view(6, 5, 4).float()
+    stored = new_map(6, 5, 4)
+    stored.write(Region(0, 6, 0, 5), wide)
+    narrow = stored.narrowed(3)
+    for top in (0, 4):
+        rows = Region(top, top + 2, 0, 5)
+        narrow.write(rows, stored.read(rows)[..., :3] + 1)
+    assert torch.equal(stored.read(Region(2, 4, 0, 5)), wide[2:4])
+    narrow.write(Region(2, 4, 0, 5), wide[2:4, :, :3] + 1)
+    for region in (Region(0, 6, 0, 5), Region(1, 5, 2, 4)):
+        expected = wide[region.top : region.bottom, region.left : region.right, :3] + 1
+        assert torch.equal(narrow.read(region), expected)

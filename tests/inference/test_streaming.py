@@ -142,8 +142,15 @@ def test_spectra_are_kept_within_their_budget():
     weight = torch.randn(8, 8, 15, 15)
     plan = plan_tiles(64, 64, 15, 8, 8, always=True)
     roomy, narrow = SpectrumCache(1 << 30), SpectrumCache(0)
-    assert roomy.get(weight, plan) is roomy.get(weight, plan)
-    assert torch.equal(narrow.get(weight, plan), roomy.get(weight, plan))
+    # Once is no reason to keep one.
+    first = roomy.get(weight, plan).clone()
+    assert not any(spectrum is not None for _, spectrum in roomy._kept.values())
+    kept = roomy.get(weight, plan)
+    assert roomy.get(weight, plan) is kept
+    assert torch.equal(first, kept)
+    for _ in range(3):
+        assert torch.equal(narrow.get(weight, plan), kept)
+        assert not any(spectrum is not None for _, spectrum in narrow._kept.values())
 
 
 def test_spectra_of_other_sizes_do_not_pile_up():
