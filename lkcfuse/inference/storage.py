@@ -88,7 +88,7 @@ class MemoryMap:
         narrow = copy(self)
         narrow.channels = channels
         rows = self._values.view(self.height, -1)[:, : self.width * channels]
-        narrow._values = rows.unflatten(1, (self.width, channels))
+        narrow._values = rows.view(self.height, self.width, channels)
         return narrow
 
     def release(self) -> None:
