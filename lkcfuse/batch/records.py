@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -89,6 +89,7 @@ class ScoreRecord:
         output_sha256: Hash of the output that was scored.
         lkcfuse: The version that scored it.
         values: Value by metric; None where undefined.
+        baselines: The same for each baseline of the two sources that was scored.
     """
 
     name: str
@@ -96,6 +97,7 @@ class ScoreRecord:
     output_sha256: str
     lkcfuse: str
     values: dict[str, float | None]
+    baselines: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
         """Return the line's JSON object."""
@@ -110,8 +112,14 @@ class ScoreRecord:
             sources_sha256=(str(first), str(second)),
             output_sha256=str(record["output_sha256"]),
             lkcfuse=str(record["lkcfuse"]),
-            values={
-                str(name): None if value is None else float(value)
-                for name, value in record["values"].items()
+            values=_values(record["values"]),
+            # Journals of runs without a report have none.
+            baselines={
+                str(method): _values(values)
+                for method, values in record.get("baselines", {}).items()
             },
         )
+
+
+def _values(record: Mapping[str, Any]) -> dict[str, float | None]:
+    return {str(name): None if value is None else float(value) for name, value in record.items()}

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock
@@ -47,6 +47,7 @@ class Outcome:
         record: The journal's record of it; None where it failed.
         error: Why it failed; or why it could not be scored, although it was fused.
         metrics: Value by metric, where they were asked for; None where one is undefined.
+        baselines: The same for each baseline, where they were asked for.
     """
 
     pair: PlannedPair
@@ -54,6 +55,7 @@ class Outcome:
     record: PairRecord | None = None
     error: Exception | None = None
     metrics: dict[str, float | None] | None = None
+    baselines: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -190,11 +192,11 @@ class Batch:
 
     def _submit(self, job: Finished, scorer: Scorer | None) -> Future[Scores] | None:
         """Have a pair scored, unless the journal has its metrics already."""
-        if scorer is None or job.record is None or self._known_metrics(job, scorer) is not None:
+        if scorer is None or job.record is None or self._known_scores(job, scorer) is not None:
             return None
         return scorer.submit(job.pair)
 
-    def _known_metrics(self, job: Finished, scorer: Scorer) -> dict[str, float | None] | None:
+    def _known_scores(self, job: Finished, scorer: Scorer) -> ScoreRecord | None:
         known = self._state.scores.get(job.pair.name)
         if (
             known is None
@@ -202,10 +204,14 @@ class Batch:
             or known.sources_sha256 != (job.record.first.sha256, job.record.second.sha256)
             or known.output_sha256 != job.record.output.sha256
             or known.lkcfuse != __version__
-            or not known.values.keys() >= set(scorer.names)
+            or not known.baselines.keys() >= set(scorer.baselines)
+            or not all(
+                values.keys() >= set(scorer.names)
+                for values in (known.values, *known.baselines.values())
+            )
         ):
             return None
-        return {name: known.values[name] for name in scorer.names}
+        return known
 
     def _outcome(self, item: _Waiting, journal: JournalWriter, scorer: Scorer | None) -> Outcome:
         job, record = item.job, item.job.record
@@ -214,10 +220,10 @@ class Batch:
         status: Status = "fused" if job.fused else "verified"
         if scorer is None:
             return Outcome(job.pair, status, record)
-        metrics = self._known_metrics(job, scorer)
+        score = self._known_scores(job, scorer)
         if item.scoring is not None:
             try:
-                metrics = scorer.result(item.scoring)
+                scored = scorer.result(item.scoring)
             except InputError as error:
                 return Outcome(job.pair, status, record, error)
             score = ScoreRecord(
@@ -225,11 +231,22 @@ class Batch:
                 (record.first.sha256, record.second.sha256),
                 record.output.sha256,
                 __version__,
-                metrics,
+                scored.metrics,
+                scored.baselines,
             )
             # Not waited for: what is lost of it is computed again.
             journal.append(score.to_record(), sync=False)
-        return Outcome(job.pair, status, record, metrics=metrics)
+        assert score is not None
+        return Outcome(
+            job.pair,
+            status,
+            record,
+            metrics={name: score.values[name] for name in scorer.names},
+            baselines={
+                method: {name: score.baselines[method][name] for name in scorer.names}
+                for method in scorer.baselines
+            },
+        )
 
     def _check_settings(self, settings: Settings) -> None:
         before = self._state.settings

@@ -5,19 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from types import TracebackType
 
 from lkcfuse.batch.plan import PlannedPair
 from lkcfuse.cpus import available_cpus
-from lkcfuse.errors import InputError, ResourceError
+from lkcfuse.errors import InputError, ResourceError, UsageError
 from lkcfuse.metrics import select
-from lkcfuse.metrics.cases import Case, Plan
+from lkcfuse.metrics.cases import BASELINES, Case, Plan
 from lkcfuse.metrics.scoring import Score, Scores, score
 from lkcfuse.metrics.table import Table
 from lkcfuse.metrics.workers import WorkerPool
 from lkcfuse.remote import Location, RemotePath
 
 Values = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The metrics of one pair.
+
+    Attributes:
+        metrics: Of the output: value by metric, None where undefined.
+        baselines: The same for each baseline, where they were asked for.
+    """
+
+    metrics: Values
+    baselines: dict[str, Values]
 
 
 class Scorer:
@@ -31,15 +45,26 @@ class Scorer:
         method: What tables call the batch's outputs.
         metrics: Names of metrics; None takes all that need no ground truth.
         workers: Most processes to start; None leaves one CPU to the network.
+        baselines: Score the pixelwise maximum and mean of the sources too.
 
     Raises:
-        UsageError: A metric is unknown.
+        UsageError: A metric is unknown, or the method is called like a baseline.
     """
 
     def __init__(
-        self, method: str, metrics: Sequence[str] | None = None, *, workers: int | None = None
+        self,
+        method: str,
+        metrics: Sequence[str] | None = None,
+        *,
+        workers: int | None = None,
+        baselines: bool = False,
     ) -> None:
         self.method = method
+        self.baselines = BASELINES if baselines else ()
+        if method in self.baselines:
+            raise UsageError(
+                f"the output folder is called '{method}' like a baseline: choose another with -o"
+            )
         self.names = tuple(metric.name for metric in select(metrics, reference=False))
         self._workers = workers or max(1, available_cpus() - 1)
         self._pool: WorkerPool | None = None
@@ -63,12 +88,13 @@ class Scorer:
             self._pool = WorkerPool(self._workers)
         case = Case(pair.name, pair.first, pair.second, {self.method: pair.output})
         try:
-            return self._pool.submit(_score, case, self.method, self.names)
+            methods = (self.method, *self.baselines)
+            return self._pool.submit(_score, case, methods, self.names)
         except BrokenProcessPool:
             raise _killed() from None
 
-    def result(self, future: Future[Scores]) -> Values:
-        """Wait for a pair's metrics; None where one is undefined.
+    def result(self, future: Future[Scores]) -> Scored:
+        """Wait for a pair's metrics.
 
         Raises:
             InputError: A file has changed since it was fused, and is unfit now.
@@ -80,8 +106,11 @@ class Scorer:
             raise _killed() from None
         if scores.failures:
             raise InputError(f"{scores.failures[0].message} (fused, but not scored)")
-        (row,) = Table.of(self.names, scores.scores).rows
-        return dict(zip(self.names, row.values, strict=True))
+        values = {
+            row.method: dict(zip(self.names, row.values, strict=True))
+            for row in Table.of(self.names, scores.scores).rows
+        }
+        return Scored(values.pop(self.method), values)
 
     def table(self, values: Sequence[tuple[str, Values]]) -> Table:
         """Return the table of pairs' names and metrics."""
@@ -98,8 +127,8 @@ def method_name(folder: Location) -> str:
     return folder.name if isinstance(folder, RemotePath) else folder.resolve().name
 
 
-def _score(case: Case, method: str, names: Sequence[str]) -> Scores:
-    return score(Plan((case,), (method,)), names)
+def _score(case: Case, methods: tuple[str, ...], names: Sequence[str]) -> Scores:
+    return score(Plan((case,), methods), names)
 
 
 def _killed() -> ResourceError:

@@ -39,6 +39,7 @@ from lkcfuse.cli.options import (
     OfflineOption,
     PrecisionOption,
     QuietOption,
+    ReportOption,
     ScratchOption,
     TaskOption,
     ThreadsOption,
@@ -76,6 +77,7 @@ def batch(
     strict: StrictOption = False,
     dry_run: DryRunOption = False,
     metrics: MetricsOption = None,
+    report: ReportOption = None,
     engine_name: EngineOption = "local",
     address: AddressOption = None,
     workers: WorkersOption = None,
@@ -122,6 +124,10 @@ def batch(
     if part is not None:
         plan = plan.part(*part)
         out.note(f"shard {shard}: {count(len(plan.pairs), 'pair')}")
+    if report is not None:
+        from lkcfuse.cli.reports import check_batch_report
+
+        check_batch_report(report, plan, metrics, pairs, force=force)
     end = "\0" if null else "\n"
     if dry_run:
         show_plan(plan, out, force=force, end=end)
@@ -130,10 +136,11 @@ def batch(
     with ExitStack() as stack:
         opened = stack.enter_context(open_batch(plan, overwrite=force, notify=warn))
         stack.enter_context(engine)
-        with out.progress("loading weights", in_bytes=True) as report:
-            engine.prepare(fuser, progress=report)
-        out.note(f"fusing into {folder} with {engine.describe(fuser)}")
-        scorer = _scorer(metrics, folder, stack)
+        with out.progress("loading weights", in_bytes=True) as progress:
+            engine.prepare(fuser, progress=progress)
+        computer = engine.describe(fuser)
+        out.note(f"fusing into {folder} with {computer}")
+        scorer = _scorer(metrics, report, folder, stack)
         outcomes = work_through(
             opened, fuser, engine, scorer, invert_first=invert_first, out=out, end=end
         )
@@ -145,6 +152,22 @@ def batch(
         if scored:
             write_table(scorer.table(scored), metrics, force=force)
             out.note(f"wrote {metrics}: {count(len(scored), 'row')}")
+    if scorer is not None and report is not None:
+        from lkcfuse.batch.settings import Settings
+        from lkcfuse.cli.reports import write_batch_report
+        from lkcfuse.report.settings import settings_section
+
+        settings = Settings.of(fuser, plan.format, invert_first=invert_first)
+        write_batch_report(
+            report,
+            outcomes,
+            task=fuser.task,
+            method=scorer.method,
+            settings=settings_section("Settings", settings),
+            run={"computed by": computer, "output folder": str(folder)},
+            out=out,
+            force=force,
+        )
     summarise(outcomes, out, seconds=time.perf_counter() - started)
 
 
@@ -243,9 +266,11 @@ def _engine(
     )
 
 
-def _scorer(metrics: Path | None, folder: Location, stack: ExitStack) -> Scorer | None:
-    if metrics is None:
+def _scorer(
+    metrics: Path | None, report: Path | None, folder: Location, stack: ExitStack
+) -> Scorer | None:
+    if metrics is None and report is None:
         return None
     from lkcfuse.batch.scoring import Scorer, method_name
 
-    return stack.enter_context(Scorer(method_name(folder)))
+    return stack.enter_context(Scorer(method_name(folder), baselines=report is not None))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from lkcfuse.cli import output
-from lkcfuse.cli.options import ForceOption, JsonOption, QuietOption
+from lkcfuse.cli.options import ForceOption, JsonOption, QuietOption, ReportOption
 from lkcfuse.cli.output import Output
 from lkcfuse.errors import InputError, LkcfuseError, UsageError
 
@@ -115,6 +115,7 @@ def evaluate(
     explain: ExplainOption = False,
     task: TaskNameOption = None,
     workers: WorkersOption = None,
+    report: ReportOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -127,7 +128,7 @@ def evaluate(
     """
     from lkcfuse.cpus import available_cpus
     from lkcfuse.metrics import select
-    from lkcfuse.metrics.cases import with_baselines
+    from lkcfuse.metrics.cases import BASELINES, with_baselines
     from lkcfuse.metrics.scoring import score
     from lkcfuse.metrics.table import Table, check_table, write_table
     from lkcfuse.tasks import get_task
@@ -146,19 +147,26 @@ def evaluate(
     if table_path is not None and not to_stdout:
         check_table(table_path, force=force)
 
-    plan, own_task = _plan(fused or [BATCH_FOLDER], first, second, reference)
+    fused = fused or [BATCH_FOLDER]
+    plan, own_task = _plan(fused, first, second, reference)
     kind = get_task(task or own_task)
-    if baselines:
+    if report is not None:
+        from lkcfuse.cli.reports import check_eval_report
+
+        check_eval_report(report, plan, table_path, force=force)
+    if baselines or report is not None:
         plan = with_baselines(plan)
     for note in plan.notes:
         out.warn(note)
-    with out.progress("scoring") as report:
-        scores = score(plan, names, workers=workers or available_cpus(), progress=report)
+    with out.progress("scoring") as progress:
+        scores = score(plan, names, workers=workers or available_cpus(), progress=progress)
     for note in scores.notes:
         out.warn(note)
     for failure in scores.failures:
         output.error(f"{failure.name}: {failure.message}")
-    table = Table.of([metric.name for metric in chosen], scores.scores)
+    table = full = Table.of([metric.name for metric in chosen], scores.scores)
+    if not baselines:
+        table = Table(full.metrics, tuple(row for row in full.rows if row.method not in BASELINES))
     failed = len({failure.name for failure in scores.failures})
     if not table.rows:
         raise LkcfuseError(f"none of {len(plan.cases)} pairs could be scored: no table is written")
@@ -172,6 +180,10 @@ def evaluate(
             out.note(f"wrote {table_path}: {len(table.rows)} rows of {len(chosen)} metrics")
         title = f"{kind.name}: A {kind.first}, B {kind.second}, {_count(len(plan.cases), 'pair')}"
         out.result(_summary(table, chosen, title, _is_plain()), _record(table, scores.failures))
+    if report is not None:
+        from lkcfuse.cli.reports import write_eval_report
+
+        write_eval_report(report, plan, full, scores, fused, task=kind, out=out, force=force)
     if failed:
         raise LkcfuseError(
             f"{failed} of {_count(len(plan.cases), 'pair')} could not be scored in full"
@@ -190,6 +202,8 @@ def _plan(
     if first is not None or second is not None:
         raise UsageError("--a and --b go together: name both sources")
     task = read_task(fused[0])
+    if task is None and fused != [BATCH_FOLDER] and not fused[0].exists():
+        raise InputError(f"{fused[0]} does not exist: check the path")
     if task is None:
         raise UsageError(
             f"{fused[0]} has no batch's journal: name the sources with --a and --b, "
@@ -202,8 +216,6 @@ def _record(table: Table, failures: Sequence[Any]) -> dict[str, object]:
     record: dict[str, object] = dict(table.to_record())
     record["failures"] = [{"name": f.name, "message": f.message} for f in failures]
     return record
-    if task is None and fused != [BATCH_FOLDER] and not fused[0].exists():
-        raise InputError(f"{fused[0]} does not exist: check the path")
 
 
 def _summary(table: Table, metrics: Sequence[Metric], title: str, plain: bool) -> str:

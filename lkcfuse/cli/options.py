@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from lkcfuse.errors import UsageError
+from lkcfuse.remote import as_location
 from lkcfuse.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -116,6 +117,16 @@ JsonOption = Annotated[
 QuietOption = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Print nothing but errors (and JSON, if asked for)."),
+]
+
+ReportOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--report",
+        parser=as_location,
+        metavar="HTML",
+        help="Write a page to look at, too: pairs, scores and baselines, in one file.",
+    ),
 ]
 
 OutputFileOption = Annotated[
