@@ -29,7 +29,7 @@ from lkcfuse.cli.batch_options import (
     StrictOption,
     WorkersOption,
 )
-from lkcfuse.cli.batch_output import Warnings, count, show_plan, summarise, tell, work_through
+from lkcfuse.cli.batch_output import Warnings, show_plan, summarise, tell, work_through
 from lkcfuse.cli.options import (
     DeviceOption,
     InvertFirstOption,
@@ -47,7 +47,7 @@ from lkcfuse.cli.options import (
     WeightsOption,
     inference_options,
 )
-from lkcfuse.cli.output import Output
+from lkcfuse.cli.output import Output, count
 from lkcfuse.errors import UsageError
 from lkcfuse.remote import Location
 

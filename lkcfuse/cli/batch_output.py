@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from lkcfuse.cli import failures, output
-from lkcfuse.cli.output import Output
+from lkcfuse.cli.output import Output, count
 from lkcfuse.errors import InputError, LkcfuseError
 from lkcfuse.notes import Note
 
@@ -150,8 +150,3 @@ class Warnings:
         """Say how many were not shown."""
         if self._count > _WARNINGS_SHOWN:
             self._out.warn(f"{self._count - _WARNINGS_SHOWN} more warnings like these")
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number and what is counted: `1 pair`, `2 pairs`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -194,3 +194,8 @@ class _DelayedBar:
             task = self._bar.add_task(self._description, total=total)
             self._bar.update(task, completed=done)
             self._bar.start()
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number and what is counted: `1 pair`, `2 pairs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
