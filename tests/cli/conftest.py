@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from pairs import make_pairs
 
 from lkcfuse.cli.app import run
 
@@ -70,3 +71,16 @@ def lkcfuse_process() -> Callable[..., Finished]:
         return Finished(finished.returncode, finished.stdout, finished.stderr.decode())
 
     return call
+
+
+@pytest.fixture
+def settings(maximum_weights):
+    return ["--weights", str(maximum_weights), "--device", "cpu", "--threads", "1"]
+
+
+@pytest.fixture
+def scene(tmp_path, monkeypatch):
+    """The working folder, with pairs in `ir` and `vis`."""
+    make_pairs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

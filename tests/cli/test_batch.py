@@ -16,20 +16,6 @@ from pairs import NAMES, contents, make_pairs, write_noise
 
 from lkcfuse.cli import output
 
-
-@pytest.fixture
-def settings(maximum_weights):
-    return ["--weights", str(maximum_weights), "--device", "cpu", "--threads", "1"]
-
-
-@pytest.fixture
-def scene(tmp_path, monkeypatch):
-    """The working folder, with pairs in `ir` and `vis`."""
-    make_pairs(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 PATHS = [f"fused/{name}.png" for name in NAMES]
 
 

@@ -3,23 +3,9 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
-from pairs import NAMES, make_pairs, write_noise
+from pairs import NAMES, write_noise
 
 from lkcfuse.report import is_own_report
-
-
-@pytest.fixture
-def settings(maximum_weights):
-    return ["--weights", str(maximum_weights), "--device", "cpu", "--threads", "1"]
-
-
-@pytest.fixture
-def scene(tmp_path, monkeypatch):
-    """The working folder, with pairs in `ir` and `vis`."""
-    make_pairs(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def record_of(path):
