@@ -6,7 +6,7 @@ import os
 import secrets
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -172,3 +172,28 @@ def _exists(path: Path) -> UsageError:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
+
+
+def may_replace(path: Path, is_own: Callable[[bytes], bool], refusal: str) -> bool:
+    """Whether a file exists and is one of ours, unchanged: `check_destination` says the rest.
+
+    Args:
+        path: The file.
+        is_own: Tells by its bytes.
+        refusal: What a file that is not ours is called: "is no report".
+
+    Raises:
+        UsageError: It exists and is not ours, or was changed.
+    """
+    if not path.is_file():
+        return False
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    if is_own(data):
+        return True
+    raise UsageError(
+        f"{path} exists and {refusal}, or was changed since: give another name, or --force to "
+        "replace it"
+    )

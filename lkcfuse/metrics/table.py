@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lkcfuse.atomic import atomic_write, check_destination
-from lkcfuse.errors import UsageError
+from lkcfuse.atomic import atomic_write, check_destination, may_replace
 from lkcfuse.metrics.registry import METRICS
 from lkcfuse.metrics.scoring import Score
 
@@ -151,19 +150,7 @@ def is_own_table(data: bytes) -> bool:
 
 
 def _may_replace(path: Path) -> bool:
-    """Whether a file exists that is our own; check_destination says what is wrong otherwise."""
-    if not path.is_file():
-        return False
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return False
-    if is_own_table(data):
-        return True
-    raise UsageError(
-        f"{path} exists and was not written by eval, or was changed since: "
-        "give another name, or --force to replace it"
-    )
+    return may_replace(path, is_own_table, "was not written by eval")
 
 
 def _from_csv(data: bytes) -> Table:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from lkcfuse.atomic import atomic_write, check_destination
+from lkcfuse.atomic import atomic_write, check_destination, may_replace
 from lkcfuse.errors import UsageError
 from lkcfuse.remote import Location, is_url
 from lkcfuse.report.content import Report
@@ -106,16 +106,4 @@ def is_own_report(data: bytes) -> bool:
 
 
 def _may_replace(path: Path) -> bool:
-    """Whether a file exists that is our own; check_destination says what is wrong otherwise."""
-    if not path.is_file():
-        return False
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return False
-    if is_own_report(data):
-        return True
-    raise UsageError(
-        f"{path} exists and is no report, or was changed since: give another name, or --force to "
-        "replace it"
-    )
+    return may_replace(path, is_own_report, "is no report")
