@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -120,6 +121,29 @@ def consistency_term(fused: Tensor, quarter: Quarter) -> Tensor:
     return (quarter.alone - within).abs().mean(dim=(1, 2, 3)) / 255
 
 
+class Written(torch.autograd.Function):
+    """What will be written of a fused image, levels clipped to 0..255, with a one-sided gradient.
+
+    A plain clip has no gradient outside the range, so only the term `out_of_range` would call a
+    level back. Passing the gradient on as if there were no clip drives levels ever further out: the
+    written level stays where it is, so a wish for more contrast is never met. Here only what points
+    back into the range passes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, levels: Tensor) -> Tensor:
+        """Return the levels clipped to 0..255."""
+        ctx.save_for_backward(levels)
+        return levels.clamp(0, 255)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """Return the gradient without what would move a level further out of the range."""
+        (levels,) = ctx.saved_tensors
+        outwards = ((levels > 255) & (gradient < 0)) | ((levels < 0) & (gradient > 0))
+        return gradient.masked_fill(outwards, 0)
+
+
 def fusion_loss(
     fused: Tensor, a: Tensor, b: Tensor, weights: LossWeights, quarter: Quarter | None = None
 ) -> tuple[Tensor, dict[str, float]]:
@@ -136,8 +160,7 @@ def fusion_loss(
         The scalar to minimise, and the terms' plain values under the names of `LossWeights`.
     """
     fused = fused.float()
-    inside = fused.clamp(0, 255)  # what will be written; the term out_of_range keeps a gradient
-    inside = fused + (inside - fused).detach()
+    inside = Written.apply(fused)  # type: ignore[no-untyped-call]
     terms = {
         "intensity": lambda: intensity_term(fused, a, b),
         "gradient": lambda: gradient_term(fused, a, b),

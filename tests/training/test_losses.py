@@ -12,7 +12,14 @@ from torch import Tensor
 
 from lkcfuse.training import similarity
 from lkcfuse.training.flatness import flat_excess
-from lkcfuse.training.losses import LossWeights, Quarter, fusion_loss, goal_term, gradient_term
+from lkcfuse.training.losses import (
+    LossWeights,
+    Quarter,
+    Written,
+    fusion_loss,
+    goal_term,
+    gradient_term,
+)
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 VALUES: dict[str, dict[str, float]] = json.loads((GOLDEN / "metric_values.json").read_text())
@@ -94,6 +101,16 @@ def test_every_term_is_lowered_by_following_its_gradient(field: str) -> None:
         assert loss.item() == pytest.approx(7 / 255, rel=1e-5)
     step = fused.detach() - fused.grad / fused.grad.abs().max()
     assert fusion_loss(step, a, b, weights, quarter)[0].item() < loss.item()
+
+
+def test_a_level_beyond_the_range_is_written_clipped_and_only_ever_called_back() -> None:
+    levels = torch.tensor([-3.0, -3.0, 0.0, 100.0, 255.0, 260.0, 260.0], requires_grad=True)
+    written = Written.apply(levels)  # type: ignore[no-untyped-call]
+    assert written.tolist() == [0, 0, 0, 100, 255, 255, 255]
+    # Descent moves against the gradient: positive lowers a level, negative raises it.
+    written.backward(torch.tensor([2.0, -2.0, 2.0, 2.0, -2.0, 2.0, -2.0]))
+    assert levels.grad is not None
+    assert levels.grad.tolist() == [0, -2, 2, 2, -2, 2, 0]
 
 
 def test_flat_black_sources_give_finite_gradients() -> None:
