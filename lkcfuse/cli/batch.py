@@ -49,7 +49,7 @@ from lkcfuse.cli.options import (
 )
 from lkcfuse.cli.output import Output, count
 from lkcfuse.errors import UsageError
-from lkcfuse.remote import Location
+from lkcfuse.remote import Location, as_location
 
 if TYPE_CHECKING:
     from lkcfuse.batch import Plan
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 def batch(
     first: FirstArgument = None,
     second: SecondArgument = None,
-    folder: OutputFolderOption = Path("fused"),
+    output: OutputFolderOption = "fused",
     task: TaskOption = "ir-vis",
     weights: WeightsOption = None,
     device: DeviceOption = "auto",
@@ -102,6 +102,8 @@ def batch(
 
     out = Output(as_json, quiet)
     warn = Warnings(out)
+    folder = as_location(output)
+    page = as_location(report) if report is not None else None
     fuser = Fuser(
         task,
         weights=weights,
@@ -124,10 +126,10 @@ def batch(
     if part is not None:
         plan = plan.part(*part)
         out.note(f"shard {shard}: {count(len(plan.pairs), 'pair')}")
-    if report is not None:
+    if page is not None:
         from lkcfuse.cli.reports import check_batch_report
 
-        check_batch_report(report, plan, metrics, pairs, force=force)
+        check_batch_report(page, plan, metrics, pairs, force=force)
     end = "\0" if null else "\n"
     if dry_run:
         show_plan(plan, out, force=force, end=end)
@@ -140,7 +142,9 @@ def batch(
             engine.prepare(fuser, progress=progress)
         computer = engine.describe(fuser)
         out.note(f"fusing into {folder} with {computer}")
-        scorer = _scorer(metrics, report, folder, stack)
+        scorer = None
+        if metrics is not None or page is not None:
+            scorer = _scorer(folder, stack, baselines=page is not None)
         outcomes = work_through(
             opened, fuser, engine, scorer, invert_first=invert_first, out=out, end=end
         )
@@ -152,14 +156,14 @@ def batch(
         if scored:
             write_table(scorer.table(scored), metrics, force=force)
             out.note(f"wrote {metrics}: {count(len(scored), 'row')}")
-    if scorer is not None and report is not None:
+    if scorer is not None and page is not None:
         from lkcfuse.batch.settings import Settings
         from lkcfuse.cli.reports import write_batch_report
         from lkcfuse.report.settings import settings_section
 
         settings = Settings.of(fuser, plan.format, invert_first=invert_first)
         write_batch_report(
-            report,
+            page,
             outcomes,
             task=fuser.task,
             method=scorer.method,
@@ -172,8 +176,8 @@ def batch(
 
 
 def _check_sources(
-    first: Location | None,
-    second: Location | None,
+    first: str | None,
+    second: str | None,
     *,
     pairs: Path | None,
     match: str | None,
@@ -207,8 +211,8 @@ def _shard(text: str | None) -> tuple[int, int] | None:
 
 
 def _plan(
-    first: Location | None,
-    second: Location | None,
+    first: str | None,
+    second: str | None,
     folder: Location,
     pairs: Path | None,
     match: str | None,
@@ -223,7 +227,9 @@ def _plan(
         data = sys.stdin.buffer.read()
         listed = parse_null(data) if null else parse_lines(data)
         return plan_list(listed, folder, format=format_name)
-    folders = None if first is None or second is None else (first, second)
+    folders = None
+    if first is not None and second is not None:
+        folders = as_location(first), as_location(second)
     if pairs is not None:
         return plan_list(read_csv(pairs), folder, folders=folders, format=format_name)
     assert folders is not None
@@ -266,11 +272,7 @@ def _engine(
     )
 
 
-def _scorer(
-    metrics: Path | None, report: Path | None, folder: Location, stack: ExitStack
-) -> Scorer | None:
-    if metrics is None and report is None:
-        return None
+def _scorer(folder: Location, stack: ExitStack, *, baselines: bool) -> Scorer:
     from lkcfuse.batch.scoring import Scorer, method_name
 
-    return stack.enter_context(Scorer(method_name(folder), baselines=report is not None))
+    return stack.enter_context(Scorer(method_name(folder), baselines=baselines))

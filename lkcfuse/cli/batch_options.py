@@ -7,34 +7,29 @@ from typing import Annotated, Optional
 
 import typer
 
-from lkcfuse.remote import as_location
-
-# typer reads the annotations at run time, on Python 3.10 too, hence Optional. It knows no unions:
-# what `as_location` makes is a `Location`, a path or an object at a URL.
+# typer reads the annotations at run time, on Python 3.10 too, hence Optional. What may be a URL is
+# declared as text, and the command makes a `Location` of it: typer has no type for the two.
 FirstArgument = Annotated[
-    Optional[Path],  # noqa: UP045
+    Optional[str],  # noqa: UP045
     typer.Argument(
-        parser=as_location,
         metavar="DIR_A",
         show_default=False,
         help="Folder of the infrared images or MRI slices.",
     ),
 ]
 SecondArgument = Annotated[
-    Optional[Path],  # noqa: UP045
+    Optional[str],  # noqa: UP045
     typer.Argument(
-        parser=as_location,
         metavar="DIR_B",
         show_default=False,
         help="Folder of the visible images, or the CT, PET or SPECT slices.",
     ),
 ]
 OutputFolderOption = Annotated[
-    Path,
+    str,
     typer.Option(
         "--output",
         "-o",
-        parser=as_location,
         metavar="DIR",
         help="Folder for the fused images; made if need be.",
     ),

@@ -15,6 +15,7 @@ from lkcfuse.cli import output
 from lkcfuse.cli.options import ForceOption, JsonOption, QuietOption, ReportOption
 from lkcfuse.cli.output import Output
 from lkcfuse.errors import InputError, LkcfuseError, UsageError
+from lkcfuse.remote import as_location
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,11 +151,12 @@ def evaluate(
     fused = fused or [BATCH_FOLDER]
     plan, own_task = _plan(fused, first, second, reference)
     kind = get_task(task or own_task)
-    if report is not None:
+    page = as_location(report) if report is not None else None
+    if page is not None:
         from lkcfuse.cli.reports import check_eval_report
 
-        check_eval_report(report, plan, table_path, force=force)
-    if baselines or report is not None:
+        check_eval_report(page, plan, table_path, force=force)
+    if baselines or page is not None:
         plan = with_baselines(plan)
     for note in plan.notes:
         out.warn(note)
@@ -180,10 +182,10 @@ def evaluate(
             out.note(f"wrote {table_path}: {len(table.rows)} rows of {len(chosen)} metrics")
         title = f"{kind.name}: A {kind.first}, B {kind.second}, {_count(len(plan.cases), 'pair')}"
         out.result(_summary(table, chosen, title, _is_plain()), _record(table, scores.failures))
-    if report is not None:
+    if page is not None:
         from lkcfuse.cli.reports import write_eval_report
 
-        write_eval_report(report, plan, full, scores, fused, task=kind, out=out, force=force)
+        write_eval_report(page, plan, full, scores, fused, task=kind, out=out, force=force)
     if failed:
         raise LkcfuseError(
             f"{failed} of {_count(len(plan.cases), 'pair')} could not be scored in full"

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from lkcfuse.errors import UsageError
-from lkcfuse.remote import as_location
 from lkcfuse.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -120,10 +119,9 @@ QuietOption = Annotated[
 ]
 
 ReportOption = Annotated[
-    Optional[Path],  # noqa: UP045
+    Optional[str],  # noqa: UP045
     typer.Option(
         "--report",
-        parser=as_location,
         metavar="HTML",
         help="Write a page to look at, too: pairs, scores and baselines, in one file.",
     ),
