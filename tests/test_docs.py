@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,12 @@ def test_there_is_something_to_test():
     ]
     assert list(commands_of("lkcfuse is a name")) == [["is", "a", "name"]]
     assert list(commands_of("the name is lkcfuse here")) == []
+
+
+def test_the_model_cards_are_those_of_the_manifest():
+    script = ROOT / "benchmarks" / "model_cards.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
