@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lkcfuse.inference import layers
-from lkcfuse.inference.features import Features, FirstMaps, Pointwise, Stored
+from lkcfuse.inference.features import Features, FirstMaps, Linear, Pointwise, Stored
 from lkcfuse.inference.fusion import fuse
 from lkcfuse.inference.layers import SpectrumCache
 from lkcfuse.inference.maps import Maps, Measured, bands_of
@@ -27,15 +27,15 @@ from lkcfuse.network.blocks import (
     bias_of,
 )
 from lkcfuse.network.parallel import for_each
-from lkcfuse.network.products import matmul
+from lkcfuse.network.products import map_channels
 from lkcfuse.network.workspace import new_tensor, workspace
 
 
 class Shortcut(Protocol):
     """What is added to the result of a convolution."""
 
-    def compute(self, band: Region) -> Tensor:
-        """Values of a band, `(height, width, channels)`, valid until the next call."""
+    def add_to(self, region: Region, values: Tensor) -> None:
+        """Add a region's values to others, `(height, width, channels)`."""
         ...
 
 
@@ -68,28 +68,35 @@ class Blocks:
         return gathering.statistics(features.channels)
 
     def convolve(
-        self, features: Features, conv: nn.Conv2d, into: Measured, *shortcuts: Shortcut
+        self,
+        features: Features,
+        conv: nn.Conv2d,
+        into: Measured,
+        *shortcuts: Shortcut,
+        bias: Tensor | None = None,
     ) -> None:
-        """Convolve, add the shortcuts, store and measure.
+        """Convolve, add the shortcuts and biases, store and measure.
 
         Shortcuts may read the map that is written: a piece is read before it is replaced.
+
+        Args:
+            features: What to read.
+            conv: The layer.
+            into: Where the result goes.
+            shortcuts: What is added to it.
+            bias: `(channels,)`, that of the shortcuts.
         """
-        gathering = Gathering()
+        biases = [part for part in (conv.bias, bias) if part is not None]
+        with self._storing(into, sum(biases[1:], biases[0]) if biases else None) as store:
 
-        def emit(region: Region, values: Tensor) -> None:
-            # In one piece, whatever they are a part of, for measuring to be fast.
-            result = values
-            if not values.is_contiguous():
-                result = workspace.take("result", *values.shape).copy_(values)
-            for shortcut in shortcuts:
-                result.add_(shortcut.compute(region))
-            if conv.bias is not None:
-                result.add_(conv.bias)
-            gathering.add(region, result)
-            into.map.write(region, result)
+            def emit(region: Region, values: Tensor) -> None:
+                for shortcut in shortcuts:
+                    shortcut.add_to(region, values)
+                store(region, values)
 
-        layers.convolve(features, conv, self._spectra, emit, tile=self._tile, advance=self._advance)
-        into.statistics = gathering.statistics(into.map.channels)
+            layers.convolve(
+                features, conv, self._spectra, emit, tile=self._tile, advance=self._advance
+            )
 
     def residual(self, x: Measured, block: ResidualBlock, level: int) -> None:
         """A residual block without a convolution on the shortcut, in place."""
@@ -126,9 +133,10 @@ class Blocks:
             pixels = workspace.take("activated", band.height, band.width, activated.channels)
             activated.fill(band, pixels)
             result = workspace.take("projected", band.height, band.width, channels)
-            matmul(pixels.view(-1, activated.channels), weight, result.view(-1, channels))
+            map_channels(pixels, weight, result)
             gathering.add(band, result)
-            projected.map.write(band, result)
+            with projected.map.writing(band) as target:
+                target.copy_(result)
 
         for_each(project, bands_of(hidden.map, activated.channels))
         scale, shift = gathering.statistics(channels).group_norm(block.project_norm)
@@ -137,9 +145,9 @@ class Blocks:
         def add(band: Region) -> None:
             result = workspace.take("result", band.height, band.width, channels)
             torch.addcmul(shift, projected.map.read(band), scale, out=result)
-            result.add_(x.map.read(band))
-            gathering.add(band, result)
-            into.map.write(band, result)
+            with into.map.writing(band) as target:
+                torch.add(result, x.map.read(band), out=target)
+                gathering.add(band, target)
 
         for_each(add, bands_of(x.map, channels))
         into.statistics = gathering.statistics(channels)
@@ -169,39 +177,46 @@ class Blocks:
 
         assert isinstance(block.shortcut, nn.Conv2d)
         shortcut, shortcut_bias = block.shortcut.weight[:, :, 0, 0], bias_of(block.shortcut)
-        folded = Pointwise(
-            x.map, (shortcut @ expand).T.contiguous(), shortcut @ bias + shortcut_bias
+        folded = Linear(x.map, (shortcut @ expand).T.contiguous())
+        self.convolve(
+            inner.normalised(block.second.norm),
+            block.second.conv,
+            x,
+            folded,
+            bias=shortcut @ bias + shortcut_bias,
         )
-        self.convolve(inner.normalised(block.second.norm), block.second.conv, x, folded)
         inner.map.release()
 
     def downsample(self, x: Measured, conv: nn.Conv2d, level: int) -> Measured:
         """A new map at half the resolution, that of `level`; `x` is kept, for the decoder."""
         half = self._maps.new(level, f"encoder {level}")
-        with self._storing(conv, half) as emit:
+        with self._storing(half, conv.bias) as emit:
             layers.downsample(Stored(x.map), conv, emit, self._advance)
         return half
 
     def upsample(self, x: Measured, conv: nn.Conv2d, level: int) -> Measured:
         """A new map at twice the resolution, that of `level`; `x` is released."""
         double = self._maps.new(level, f"decoder {level}")
-        with self._storing(conv, double) as emit:
+        with self._storing(double, conv.bias) as emit:
             layers.upsample(Stored(x.map), conv, emit, self._advance)
         x.map.release()
         return double
 
     @contextmanager
-    def _storing(self, conv: nn.Conv2d, into: Measured) -> Iterator[layers.Emit]:
-        """Add a bias to pieces of a result, store and measure them."""
-        gathering, bias = Gathering(), bias_of(conv)
+    def _storing(self, into: Measured, bias: Tensor | None) -> Iterator[layers.Emit]:
+        """Measure pieces of a result, and store them with a bias added on the way."""
+        gathering = Gathering()
 
-        def emit(region: Region, values: Tensor) -> None:
-            result = torch.add(values, bias, out=workspace.take("result", *values.shape))
-            gathering.add(region, result)
-            into.map.write(region, result)
+        def store(region: Region, values: Tensor) -> None:
+            gathering.add(region, values)
+            with into.map.writing(region) as target:
+                if bias is None:
+                    target.copy_(values)
+                else:
+                    torch.add(values, bias, out=target)
 
-        yield emit
-        into.statistics = gathering.statistics(into.map.channels)
+        yield store
+        into.statistics = gathering.statistics(into.map.channels, bias)
 
     def last(self, x: Measured, norm: nn.GroupNorm, conv: nn.Conv2d) -> Tensor:
         """The last convolution, to one channel: `(H, W)`."""

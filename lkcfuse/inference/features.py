@@ -18,7 +18,7 @@ from torch.nn.functional import conv2d
 
 from lkcfuse.inference.regions import Region
 from lkcfuse.inference.storage import FeatureMap
-from lkcfuse.network.products import matmul
+from lkcfuse.network.products import add_mapped_channels, map_channels
 from lkcfuse.network.workspace import workspace
 
 CACHE_FLOATS = 512 * 1024
@@ -106,13 +106,11 @@ class Pointwise:
         source: The map.
         weight: `(source.channels, channels)`.
         bias: `(channels,)`.
-        relu: Whether the ReLU is applied.
     """
 
     source: FeatureMap
     weight: Tensor
     bias: Tensor
-    relu: bool = True
 
     def __post_init__(self) -> None:
         self.height, self.width = self.source.height, self.source.width
@@ -122,18 +120,27 @@ class Pointwise:
         """See `Features.fill`."""
         for band in row_bands(region, self.channels):
             target = out[band.top - region.top : band.bottom - region.top]
-            values = self.compute(band)
-            if self.relu:
-                torch.clamp_min(values, 0, out=target)
-            else:
-                target.copy_(values)
+            buffer = workspace.take("pointwise", band.height, band.width, self.channels)
+            map_channels(self.source.read(band), self.weight, buffer)
+            torch.add(buffer, self.bias, out=target)
+            target.relu_()
 
-    def compute(self, band: Region) -> Tensor:
-        """The values before the ReLU, `(height, width, channels)`, valid until the next call."""
-        pixels = self.source.read(band).reshape(-1, self.source.channels)
-        buffer = workspace.take("pointwise", pixels.shape[0], self.channels)
-        matmul(pixels, self.weight, buffer).add_(self.bias)
-        return buffer.view(band.height, band.width, self.channels)
+
+@dataclass
+class Linear:
+    """`x @ weight` of a stored map: a 1x1 convolution without its bias, as a shortcut.
+
+    Attributes:
+        source: The map.
+        weight: `(source.channels, channels)`.
+    """
+
+    source: FeatureMap
+    weight: Tensor
+
+    def add_to(self, region: Region, values: Tensor) -> None:
+        """Add a region's values to others, `(height, width, channels)`."""
+        add_mapped_channels(self.source.read(region), self.weight, values)
 
 
 @dataclass
@@ -170,6 +177,10 @@ class FirstMaps:
                 torch.clamp_min(values, 0, out=target)
             else:
                 target.copy_(values)
+
+    def add_to(self, region: Region, values: Tensor) -> None:
+        """Add a region's values, without the ReLU, to others."""
+        values.add_(self.compute(region))
 
     def compute(self, band: Region) -> Tensor:
         """The values before the ReLU, `(height, width, channels)`."""

@@ -67,9 +67,9 @@ def fuse(
         torch.sigmoid(b, out=mixed).mul_(a)
         mixed.addcmul_(torch.sigmoid(a, out=gates), b)
         matmul(mixed.view(-1, channels), mix, gates.view(-1, channels)).add_(mix_bias)
-        torch.mul(gates.sigmoid_(), decoder, out=a)
-        gathering.add(band, a.view(-1, channels))
-        x.map.write(band, a)
+        with x.map.writing(band) as target:
+            torch.mul(gates.sigmoid_(), decoder, out=target)
+            gathering.add(band, target.view(-1, channels))
 
     for_each(gate, bands_of(x.map, 2 * channels))
     return gathering.of_linear(expand, bias)

@@ -40,9 +40,9 @@ class Measured:
         """The map after a group normalisation and a ReLU."""
         return Normalised(self.map, *self.statistics.group_norm(norm))
 
-    def compute(self, band: Region) -> Tensor:
-        """The map's own values, for use as a shortcut."""
-        return self.map.read(band)
+    def add_to(self, region: Region, values: Tensor) -> None:
+        """Add a region's values to others, `(height, width, channels)`: a shortcut."""
+        values.add_(self.map.read(region))
 
 
 class Maps:

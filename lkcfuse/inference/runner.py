@@ -70,7 +70,9 @@ def infer(
     kept = _KEPT.setdefault(network, _Kept())
     with torch.inference_mode():
         if device.type == "cpu":
-            result = _run_on_cpu(network.to(device), tensor, options, kept, progress)
+            if any(parameter.device != device for parameter in network.parameters()):
+                network = network.to(device)
+            result = _run_on_cpu(network, tensor, options, kept, progress)
         else:
             result = _run_on_gpu(network, tensor, device, options, kept, progress)
     return result.numpy()

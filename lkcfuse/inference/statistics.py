@@ -67,8 +67,13 @@ class Gathering:
         mean, variance = torch.batch_norm_update_stats(pixels, None, None, 0.0)
         self._parts.append((region, pixels.shape[0], mean, variance))
 
-    def statistics(self, channels: int) -> ChannelStatistics:
-        """Merge what was taken in."""
+    def statistics(self, channels: int, offset: Tensor | None = None) -> ChannelStatistics:
+        """Merge what was taken in.
+
+        Args:
+            channels: Of the map, for where nothing was.
+            offset: `(channels,)`, what has been added to every pixel since it was measured.
+        """
         if not self._parts:
             nothing = torch.zeros(channels, dtype=torch.float64)
             return ChannelStatistics(0, nothing, nothing)
@@ -79,6 +84,8 @@ class Gathering:
         count = sum(count for _, count, _, _ in parts)
         mean = (pixels * means).sum(0) / count
         deviations = (pixels * (variances + (means - mean) ** 2)).sum(0)
+        if offset is not None:
+            mean = mean + offset.cpu().double()
         return ChannelStatistics(count, mean, deviations)
 
 

@@ -12,6 +12,8 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from io import FileIO
 from pathlib import Path
@@ -43,8 +45,12 @@ class FeatureMap(Protocol):
         """
         ...
 
-    def write(self, region: Region, values: Tensor) -> None:
-        """Store the values of a region."""
+    def writing(self, region: Region) -> AbstractContextManager[Tensor]:
+        """A context that gives a place to put a region's values into, and stores them at its end.
+
+        The place, `(region.height, region.width, channels)` float32, holds nothing of use before.
+        What `read` gave of the same region, or of part of it, may change as it is written to.
+        """
         ...
 
     def narrowed(self, channels: int) -> FeatureMap:
@@ -79,9 +85,9 @@ class MemoryMap:
         """Return a view; see `FeatureMap.read`."""
         return self._values[region.top : region.bottom, region.left : region.right]
 
-    def write(self, region: Region, values: Tensor) -> None:
-        """See `FeatureMap.write`."""
-        self.read(region).copy_(values)
+    def writing(self, region: Region) -> AbstractContextManager[Tensor]:
+        """Give a view: what is put into it is in the map; see `FeatureMap.writing`."""
+        return nullcontext(self.read(region))
 
     def narrowed(self, channels: int) -> MemoryMap:
         """See `FeatureMap.narrowed`."""
@@ -150,9 +156,12 @@ class ScratchMap:
             values.copy_(raw)
         return values
 
-    def write(self, region: Region, values: Tensor) -> None:
-        """Write a region to the file."""
-        raw = values.to(self._dtype).contiguous()
+    @contextmanager
+    def writing(self, region: Region) -> Iterator[Tensor]:
+        """Give a buffer, and write it to the file; see `FeatureMap.writing`."""
+        values = workspace.take("scratch to write", region.height, region.width, self.channels)
+        yield values
+        raw = values.to(self._dtype)
         try:
             for rows, offset in self._pieces(region):
                 _write_exactly(self._file, _bytes(raw[rows]), offset)

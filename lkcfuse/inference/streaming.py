@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lkcfuse.inference.blocks import Blocks
-from lkcfuse.inference.features import Concatenated, FirstMaps, Normalised, Pointwise
+from lkcfuse.inference.features import Concatenated, FirstMaps, Linear, Normalised
 from lkcfuse.inference.layers import SpectrumCache
 from lkcfuse.inference.maps import Maps, Measured, NewMap
 from lkcfuse.inference.statistics import ChannelStatistics, batch_norm, concatenated
@@ -135,7 +135,7 @@ class StreamingRun:
             torch.einsum("of,fiyx->oiyx", of_first, first.weight),
             of_first @ first.bias,
         )
-        pointwise = Pointwise(x.map, of_x.T.contiguous(), bias)
+        pointwise = Linear(x.map, of_x.T.contiguous())
         normalised = inner.normalised(block.second.norm)
-        blocks.convolve(normalised, block.second.conv, x, pointwise, direct)
+        blocks.convolve(normalised, block.second.conv, x, pointwise, direct, bias=bias)
         inner.map.release()

@@ -28,17 +28,16 @@ def cosines_and_sines(size: int, points: int) -> Tensor:
 
 @lru_cache(maxsize=256)
 def forward_down(size: int, points: int) -> Tensor:
-    """From real pixels to the real, then the imaginary parts of a spectrum: `(size, points)`."""
+    """From real pixels to a spectrum, real and imaginary parts in turn: `(size, points)`."""
     cos, sin = _angles(size, points)
-    return torch.cat([cos, -sin]).float()
+    return torch.stack([cos, -sin], 1).view(-1, points).float()
 
 
 @lru_cache(maxsize=256)
-def inverse_along(size: int, points: int) -> tuple[Tensor, Tensor]:
-    """From folded opposites to the real and to the imaginary part: `(points, size)` each."""
+def inverse_along(size: int, points: int) -> Tensor:
+    """From what is folded for one part of a spectrum to that part: `(points, size)`."""
     cos, sin = _angles(size, points)
-    real, imag = torch.cat([cos, -sin]).T, torch.cat([cos, sin]).T
-    return real.float().contiguous(), imag.float().contiguous()
+    return torch.cat([cos, -sin]).T.float().contiguous()
 
 
 @lru_cache(maxsize=256)
@@ -46,4 +45,5 @@ def inverse_up(size_y: int, size_x: int, points: int) -> Tensor:
     """From half a spectrum to real pixels, scaled for both axes: `(points, size_y)`."""
     cos, sin = _angles(size_y, points)
     # The frequencies left out are the conjugates of those kept.
-    return (torch.cat([cos, -sin]).T * (2 / (size_y * size_x))).float().contiguous()
+    rows = torch.stack([cos, -sin], 1).view(-1, points)
+    return (rows.T * (2 / (size_y * size_x))).float().contiguous()

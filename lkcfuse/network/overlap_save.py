@@ -31,7 +31,7 @@ wrap-around changes sign, which overlap-save never sees). None of them is its ow
 Along the rows the opposites come after the frequencies, in the same order.
 
 A complex product takes three real ones: with the kernel's spectrum c + id kept as c, d - c and
-d + c, that of a + ib is (a + b) c - b (d + c) and (a + b) c + a (d - c).
+-(d + c), that of a + ib is (a + b) c - b (d + c) and (a + b) c + a (d - c).
 
 A padded row is exactly `columns * step` pixels long: tile and row index then advance by one common
 stride, and one batched product covers all tiles. The last tile of a row reads on into the next
@@ -42,7 +42,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -50,12 +50,12 @@ from torch import Tensor
 
 from lkcfuse.network.dft import cosines_and_sines, forward_down, inverse_along, inverse_up
 from lkcfuse.network.parallel import for_each
-from lkcfuse.network.products import Matrices, matmul
+from lkcfuse.network.products import Array, matmul
 from lkcfuse.network.row_steps import Folding, RowSteps, RowTransform
 from lkcfuse.network.tiles import TilePlan
 from lkcfuse.network.workspace import new_tensor, workspace
 
-BLOCK_COLUMNS = 2048
+BLOCK_COLUMNS = 4096
 """Columns that a transform down goes through at a time, so as to stay in cache."""
 
 PIECE_FLOATS = 512 * 1024
@@ -67,6 +67,8 @@ GROUP_FLOATS = 256 * 1024
 SMALLEST_GROUP = 24
 """Tiles of a group at least: below it the products with the kernels are slow."""
 
+Lines = list[tuple[int, int]]
+"""Rows of tiles: the image of each, and its place there."""
 
 Emit = Callable[[int, int, int, Tensor], None]
 """Takes a piece of a result: image, first row, first column, values `(rows, columns, outputs)`.
@@ -88,10 +90,10 @@ def convolve(padded: Tensor, spectrum: Tensor, plan: TilePlan, emit: Emit) -> No
     lines = [(image, row) for image in range(padded.shape[0]) for row in range(plan.rows)]
     size = plan.lines_at_once(padded.shape[3], spectrum.shape[4], len(lines))
     for start in range(0, len(lines), size):
-        chunk = lines[start : start + size]
-        columns = _transform_down(padded, chunk, plan)
-        rows = _multiply(columns, spectrum, plan, len(chunk))
-        _transform_up(rows, chunk, plan, spectrum.shape[4], emit)
+        groups = _groups(lines[start : start + size], plan, max(spectrum.shape[3:]))
+        columns = _transform_down(padded, groups, plan)
+        rows = _multiply(columns, spectrum, plan, groups)
+        _transform_up(rows, groups, plan, spectrum.shape[4], emit)
 
 
 def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -> Tensor:
@@ -104,7 +106,7 @@ def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -
 
     Returns:
         `(3, Fy, Nx, inputs, outputs)`: of the conjugate spectrum the real part, the imaginary part
-        less the real one, and the two added.
+        less the real one, and the two added, negative.
     """
     outputs, inputs, kernel, _ = weight.shape
     pairs = inputs * outputs
@@ -112,7 +114,7 @@ def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -
     taps = weight.permute(2, 3, 1, 0).reshape(kernel, kernel * pairs)
     # The conjugate turns the product into the correlation that machine learning calls convolution.
     lines = new_tensor(2 * fy, kernel * pairs)
-    _product_of_each(cosines_and_sines(ny, kernel), [taps], lines[:, None])
+    _products_of_each(cosines_and_sines(ny, kernel), [taps], [lines])
     real, imag = lines.view(2, fy, kernel, pairs)
     spectrum = new_tensor(3, fy, nx, pairs) if out is None else out.view(3, fy, nx, pairs)
     along, half = cosines_and_sines(nx, kernel), nx // 2
@@ -127,7 +129,7 @@ def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -
         torch.add(b[:half], a[half:], out=more[:half])
         torch.sub(b[:half], a[half:], out=more[half:])
         torch.sub(more, first, out=less)
-        more.add_(first)
+        more.add_(first).neg_()
 
     for_each(transform, range(fy))
     return spectrum.view(3, fy, nx, inputs, outputs)
@@ -148,18 +150,19 @@ def weight_gradient(padded: Tensor, grad: Tensor, plan: TilePlan) -> Tensor:
     nx, fy = plan.size_x, plan.frequencies_y
     lines = [(image, row) for image in range(padded.shape[0]) for row in range(plan.rows)]
     tiles = len(lines) * plan.columns
-    columns = _transform_down(padded, lines, plan)
-    source = _tiles(columns, plan, tiles, inputs)
+    (columns,) = _transform_down(padded, [lines], plan)
+    source = _tiles(columns, plan.size_x, plan, tiles, inputs)
     # The gradient is cut into the pixels that tiles give, without overlap; the rest of a tile is
     # zero, so the transforms need not be told of it.
     cut = grad.new_zeros(grad.shape[0], plan.rows * plan.step_y, plan.padded_width, outputs)
     cut[:, : plan.height, : plan.width] = grad
     bands = cut.view(len(lines), plan.step_y, plan.padded_width * outputs)
-    grad_columns = workspace.take("grad columns", 2 * fy, len(lines), plan.padded_width * outputs)
+    size = 2 * fy * len(lines) * plan.padded_width * outputs
+    grad_columns = workspace.take("grad columns", size)
     down = forward_down(plan.size_y, plan.step_y)
-    _product_of_each(down, list(bands), grad_columns)
-    grad_source = grad_columns.view(2 * fy, tiles, plan.step_x, outputs).numpy()
-    correlation = new_tensor(2, fy, nx, inputs, outputs)
+    _products_of_each(down, list(bands), grad_columns.view(2 * fy, len(lines), -1).unbind(1))
+    grad_source = _tiles(grad_columns, plan.step_x, plan, tiles, outputs)
+    correlation = new_tensor(fy, 2, nx, inputs, outputs)
     tools = threading.local()
 
     def multiply(frequency: int) -> None:
@@ -167,14 +170,14 @@ def weight_gradient(padded: Tensor, grad: Tensor, plan: TilePlan) -> Tensor:
             tools.x = RowTransform(nx, nx, tiles, inputs)
             tools.g = RowTransform(nx, plan.step_x, tiles, outputs, " of the gradient")
         x, g = tools.x, tools.g
-        x.run(source[frequency], source[fy + frequency])
-        g.run(grad_source[frequency], grad_source[fy + frequency])
+        x.run(source[frequency])
+        g.run(grad_source[frequency])
         x_real, x_imag, x_sum = (part.permute(1, 2, 0) for part in (x.real, x.imag, x.both))
         g_real, g_imag, g_sum = (part.transpose(0, 1) for part in (g.real, g.imag, g.both))
         # The spectrum of the input times the conjugate of the gradient's, summed over tiles:
         # (a + ib)(c - id) is (a + b) c - b (c - d) and (a + b) c - a (c + d).
         difference = torch.sub(g_real, g_imag, out=workspace.take("difference", *g_real.shape))
-        real, imag = correlation[:, frequency]
+        real, imag = correlation[frequency]
         common = matmul(x_sum, g_real, workspace.take("common", nx, inputs, outputs))
         torch.sub(common, matmul(x_imag, difference, real), out=real)
         torch.sub(common, matmul(x_real, g_sum, imag), out=imag)
@@ -183,122 +186,143 @@ def weight_gradient(padded: Tensor, grad: Tensor, plan: TilePlan) -> Tensor:
     return _kernel_from_spectrum(correlation, plan)
 
 
-def _transform_down(padded: Tensor, lines: list[tuple[int, int]], plan: TilePlan) -> Tensor:
-    """Step 1, for some rows of tiles: `(2, Fy, lines * padded_width, inputs)`, flat, and a rest."""
+def _groups(lines: Lines, plan: TilePlan, channels: int) -> list[Lines]:
+    """Share rows of tiles out among groups that stay in cache, sizes one apart."""
+    tiles = max(SMALLEST_GROUP, GROUP_FLOATS // (plan.size_x * channels))
+    count = math.ceil(len(lines) / max(1, round(tiles / plan.columns)))
+    ends = [len(lines) * index // count for index in range(count + 1)]
+    return [lines[start:stop] for start, stop in pairwise(ends)]
+
+
+def _transform_down(padded: Tensor, groups: list[Lines], plan: TilePlan) -> list[Tensor]:
+    """Step 1: for each group `(Fy, 2, lines * padded_width, inputs)`, flat, and a rest."""
     inputs, width = padded.shape[3], plan.padded_width
-    down = forward_down(plan.size_y, plan.size_y)
-    size = 2 * plan.frequencies_y * len(lines) * width * inputs
-    flat = workspace.take("columns", size + plan.kernel * inputs)
-    # What the very last tile reads beyond its row must be finite, for it is multiplied.
-    flat[size:] = 0
-    parts = flat[:size].view(2 * plan.frequencies_y, len(lines), width * inputs)
-    rows = [
-        padded[image, row * plan.step_y : row * plan.step_y + plan.size_y].view(plan.size_y, -1)
-        for image, row in lines
-    ]
-    _product_of_each(down, rows, parts)
-    return flat
+    results: list[Tensor] = []
+    wides: list[Tensor] = []
+    targets: list[Tensor] = []
+    for number, lines in enumerate(groups):
+        size = plan.size_y * len(lines) * width * inputs
+        flat = workspace.take(f"columns {number}", size + plan.kernel * inputs)
+        # What the very last tile reads beyond its row must be finite, for it is multiplied.
+        flat[size:] = 0
+        results.append(flat)
+        targets += flat[:size].view(plan.size_y, len(lines), width * inputs).unbind(1)
+        for image, line in lines:
+            rows = padded[image, line * plan.step_y : line * plan.step_y + plan.size_y]
+            wides.append(rows.view(plan.size_y, -1))
+    _products_of_each(forward_down(plan.size_y, plan.size_y), wides, targets)
+    return results
 
 
-def _product_of_each(matrix: Tensor, wides: list[Tensor], out: Tensor) -> None:
-    """A small matrix times very wide ones, into `out[:, index]`, in blocks that stay in cache."""
+def _products_of_each(matrix: Tensor, wides: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
+    """A small matrix times very wide ones, in blocks that stay in cache."""
 
     def multiply(piece: tuple[int, int]) -> None:
         index, start = piece
         block = slice(start, start + BLOCK_COLUMNS)
-        matmul(matrix, wides[index][:, block], out[:, index, block])
+        matmul(matrix, wides[index][:, block], targets[index][:, block])
 
-    width = out.shape[2]
     for_each(
         multiply,
-        [(i, start) for i in range(len(wides)) for start in range(0, width, BLOCK_COLUMNS)],
+        [
+            (index, start)
+            for index, target in enumerate(targets)
+            for start in range(0, target.shape[1], BLOCK_COLUMNS)
+        ],
     )
 
 
-def _tiles(columns: Tensor, plan: TilePlan, tiles: int, inputs: int) -> Matrices:
-    """What step 1 made, tile by tile as they overlap: `(2 Fy, tiles, Nx, inputs)`."""
-    pixel = plan.step_x * inputs
-    size = (2 * plan.frequencies_y, tiles, plan.size_x, inputs)
-    return columns.as_strided(size, (tiles * pixel, pixel, inputs, 1)).numpy()
+def _tiles(columns: Tensor, points: int, plan: TilePlan, tiles: int, channels: int) -> Array:
+    """What step 1 made, tile by tile as they overlap: `(Fy, 2 tiles, points, channels)`.
+
+    The imaginary parts of all tiles come after the real ones, a stride as from tile to tile away.
+    """
+    stride = plan.step_x * channels
+    size = (plan.frequencies_y, 2 * tiles, points, channels)
+    return columns.as_strided(size, (2 * tiles * stride, stride, channels, 1)).numpy()
 
 
-def _multiply(columns: Tensor, spectrum: Tensor, plan: TilePlan, lines: int) -> Tensor:
-    """Steps 2 to 4: `(2 Fy, lines, padded_width * outputs)`."""
+def _multiply(
+    columns: list[Tensor], spectrum: Tensor, plan: TilePlan, groups: list[Lines]
+) -> list[Tensor]:
+    """Steps 2 to 4: for each group `(2 Fy, lines, padded_width * outputs)`."""
     inputs, outputs = spectrum.shape[3:]
-    tiles, fy = lines * plan.columns, plan.frequencies_y
-    rows = workspace.take("rows", 2 * fy, tiles, plan.step_x, outputs)
-    source, kernels, target = _tiles(columns, plan, tiles, inputs), spectrum.numpy(), rows.numpy()
-    groups = _groups(tiles, plan.size_x * max(inputs, outputs))
+    fy, kernels = plan.frequencies_y, spectrum.numpy()
+    tiles = [len(lines) * plan.columns for lines in groups]
+    rows = [
+        workspace.take(f"rows {number}", fy, 2 * count, plan.step_x, outputs)
+        for number, count in enumerate(tiles)
+    ]
+    sources = [
+        _tiles(flat, plan.size_x, plan, count, inputs)
+        for flat, count in zip(columns, tiles, strict=True)
+    ]
+    targets = [part.numpy() for part in rows]
     tools = threading.local()
 
-    def multiply(frequency: int) -> None:
+    def multiply(piece: tuple[int, int]) -> None:
         if not hasattr(tools, "steps"):
-            sizes = sorted({group.stop - group.start for group in groups}, reverse=True)
+            # The largest first: the others then share its buffers.
             tools.steps = {
-                size: RowSteps(plan.size_x, plan.step_x, size, inputs, outputs) for size in sizes
+                count: RowSteps(plan.size_x, plan.step_x, count, inputs, outputs)
+                for count in sorted(set(tiles), reverse=True)
             }
-        kernel = kernels[:, frequency]
-        for group in groups:
-            tools.steps[group.stop - group.start].run(
-                source[frequency, group],
-                source[fy + frequency, group],
-                kernel,
-                target[frequency, group],
-                target[fy + frequency, group],
-            )
+        frequency, number = piece
+        tools.steps[tiles[number]].run(
+            sources[number][frequency], kernels[:, frequency], targets[number][frequency]
+        )
 
-    for_each(multiply, range(fy))
-    return rows.view(2 * fy, lines, plan.padded_width * outputs)
-
-
-def _groups(tiles: int, floats: int) -> list[slice]:
-    """Share tiles of so many floats out among groups that stay in cache, sizes one apart."""
-    count = math.ceil(tiles / max(SMALLEST_GROUP, GROUP_FLOATS // floats))
-    ends = [tiles * index // count for index in range(count + 1)]
-    return [slice(start, stop) for start, stop in pairwise(ends)]
+    for_each(
+        multiply, [(frequency, number) for frequency in range(fy) for number in range(len(groups))]
+    )
+    return [
+        part.view(2 * fy, len(lines), plan.padded_width * outputs)
+        for part, lines in zip(rows, groups, strict=True)
+    ]
 
 
 def _transform_up(
-    rows: Tensor, lines: list[tuple[int, int]], plan: TilePlan, outputs: int, emit: Emit
+    rows: list[Tensor], groups: list[Lines], plan: TilePlan, outputs: int, emit: Emit
 ) -> None:
     """Step 5, in pieces of a row of tiles; emits what `convolve` does."""
     up = inverse_up(plan.size_y, plan.size_x, plan.step_y)
     width = max(1, PIECE_FLOATS // (plan.step_y * outputs))
+    lines = [
+        (image, line, part[:, index])
+        for part, group in zip(rows, groups, strict=True)
+        for index, (image, line) in enumerate(group)
+    ]
 
     def transform(piece: tuple[int, int]) -> None:
         index, left = piece
-        image, row = lines[index]
+        image, line, wide = lines[index]
         columns = min(width, plan.width - left)
-        wide = rows[:, index, left * outputs : (left + columns) * outputs]
         band = workspace.take("band", plan.step_y, columns * outputs)
-        matmul(up, wide, band)
-        top = row * plan.step_y
+        matmul(up, wide[:, left * outputs : (left + columns) * outputs], band)
+        top = line * plan.step_y
         pixels = band.view(plan.step_y, columns, outputs)
         emit(image, top, left, pixels[: plan.height - top])
 
     for_each(
         transform,
-        [(i, left) for i in range(len(lines)) for left in range(0, plan.width, width)],
+        [(index, left) for index in range(len(lines)) for left in range(0, plan.width, width)],
     )
 
 
 def _kernel_from_spectrum(spectrum: Tensor, plan: TilePlan) -> Tensor:
-    """The first K x K pixels of the inverse transform of `(2, Fy, Nx, inputs, outputs)`."""
-    _, fy, nx, inputs, outputs = spectrum.shape
+    """The first K x K pixels of the inverse transform of `(Fy, 2, Nx, inputs, outputs)`."""
+    fy, _, nx, inputs, outputs = spectrum.shape
     kernel, pairs = plan.kernel, inputs * outputs
-    rows = new_tensor(2, fy, kernel, pairs)
-    back_real, back_imag = inverse_along(nx, kernel)
+    rows = new_tensor(fy, 2, kernel, pairs)
+    back = inverse_along(nx, kernel).expand(2, -1, -1)
 
     def transform(frequency: int) -> None:
-        real, imag = spectrum[:, frequency].view(2, nx, pairs)
-        fold = Folding(real, imag)
+        fold = Folding(spectrum[frequency].view(2, nx, 1, pairs))
         fold.run()
-        for_real, for_imag = fold.results
-        matmul(back_real, for_real, rows[0, frequency])
-        matmul(back_imag, for_imag, rows[1, frequency])
+        matmul(back, fold.result.transpose(0, 1), rows[frequency])
 
     for_each(transform, range(fy))
     taps = new_tensor(kernel, kernel * pairs)
     up = inverse_up(plan.size_y, nx, kernel)
-    _product_of_each(up, [rows.view(2 * fy, kernel * pairs)], taps[:, None])
+    _products_of_each(up, [rows.view(2 * fy, kernel * pairs)], [taps])
     return taps.view(kernel, kernel, inputs, outputs).permute(3, 2, 0, 1).contiguous()

@@ -19,9 +19,12 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from lkcfuse.environment import has_unused_avx512
+from lkcfuse.network.workspace import workspace
 
-Matrices = npt.NDArray[np.float32]
-"""A matrix, or a batch of them."""
+Array = npt.NDArray[np.float32]
+
+Operand = Tensor | Array
+"""A batch of matrices, as `operand` gives it."""
 
 FAST_CORES = frozenset({"haswell", "zen", "skylakex", "cooperlake", "sapphirerapids"})
 """Processors, as OpenBLAS names its kernels, for which these are at least as fast as MKL's AVX2.
@@ -48,12 +51,53 @@ def matmul(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
     return torch.bmm(a, b, out=out) if out.ndim == 3 else torch.mm(a, b, out=out)
 
 
-def multiply(a: Matrices, b: Matrices, out: Matrices) -> None:
-    """Multiply as `matmul` does, where a tensor would cost too much to take parts of."""
-    if numpy_is_faster():
-        np.matmul(a, b, out=out)
+def map_channels(pixels: Tensor, weight: Tensor, out: Tensor) -> Tensor:
+    """Apply a matrix to the channels of every pixel, where each lies: a 1x1 convolution.
+
+    Args:
+        pixels: `(height, width, inputs)`, a part of a larger map or a whole one.
+        weight: `(inputs, outputs)`.
+        out: `(height, width, outputs)`, likewise; not a part of the same map.
+
+    Returns:
+        `out`.
+    """
+    matmul(*_as_matrices(pixels, weight, out))
+    return out
+
+
+def add_mapped_channels(pixels: Tensor, weight: Tensor, out: Tensor) -> Tensor:
+    """Add to `out` what `map_channels` would write there."""
+    if numpy_is_faster() and out.device.type == "cpu":
+        return out.add_(map_channels(pixels, weight, workspace.take("summand", *out.shape)))
+    a, b, c = _as_matrices(pixels, weight, out)
+    if c.ndim == 3:
+        c.baddbmm_(a, b)
     else:
-        matmul(torch.from_numpy(a), torch.from_numpy(b), torch.from_numpy(out))
+        c.addmm_(a, b)
+    return out
+
+
+def _as_matrices(pixels: Tensor, weight: Tensor, out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """One matrix of all pixels, or one a row where they are part of more: no copy is made."""
+    if pixels.is_contiguous() and out.is_contiguous():
+        return pixels.view(-1, pixels.shape[2]), weight, out.view(-1, out.shape[2])
+    return pixels, weight.expand(pixels.shape[0], -1, -1), out
+
+
+def operand(values: Tensor | Array) -> Operand:
+    """Give a batch of matrices in the form that `multiply` takes on this machine."""
+    if numpy_is_faster():
+        return values if isinstance(values, np.ndarray) else values.numpy()
+    return values if isinstance(values, Tensor) else torch.from_numpy(values)
+
+
+def multiply(a: Operand, b: Operand, out: Operand) -> None:
+    """Multiply batches as `matmul` does, with what is around the arithmetic kept small."""
+    if numpy_is_faster():
+        np.matmul(a, b, out=out)  # type: ignore[arg-type] # operands are arrays then
+    else:
+        torch.bmm(a, b, out=out)  # type: ignore[arg-type] # operands are tensors then
 
 
 @lru_cache(maxsize=1)

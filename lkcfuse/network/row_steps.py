@@ -1,24 +1,30 @@
 """Steps of `overlap_save` that go through one frequency down at a time, on a group of tiles.
 
 There are thousands of them a second, on arrays that fit in a core's cache, so what is around the
-arithmetic counts. Taking a part of a tensor costs some microseconds, and lets go of the
-interpreter's lock, which another thread then takes: with two threads that took as long as the
-arithmetic. So all parts of the buffers are taken once, when a class is made, for many calls.
+arithmetic counts: between two calls a thread holds the interpreter's lock, and another thread that
+comes to want it goes to sleep. So the calls are few, each for all that can go through at once, the
+real and the imaginary part above all; and all parts of the buffers are taken once, when a class is
+made, for many calls. Sums are torch's where rows are short, which NumPy is slow at, else NumPy's,
+which can go through parts backwards and so has both at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lkcfuse.network.dft import cosines_and_sines, inverse_along
-from lkcfuse.network.products import Matrices, multiply
+from lkcfuse.network.products import Array, multiply, operand
 from lkcfuse.network.workspace import workspace
 
 Sum = tuple[Tensor, Tensor, Tensor]
 """Two operands and the place of their sum, or difference."""
+
+_AS_TORCH_DOES = np.errstate(over="ignore", invalid="ignore")
+"""No warning of what is not finite: whoever has the result will see it there."""
 
 
 class RowTransform:
@@ -38,29 +44,35 @@ class RowTransform:
     """
 
     def __init__(self, size: int, points: int, tiles: int, channels: int, name: str = "") -> None:
-        shape = (tiles, size, channels)
-        self.real, self.imag, self.both = workspace.take(f"spectra{name}", 3, *shape)
-        a, b = workspace.take("along", 2, *shape)
-        self._matrix = cosines_and_sines(size, points).expand(tiles, -1, -1).numpy()
-        self._a, self._b = a.numpy(), b.numpy()
-        half = size // 2
-        cos_a, sin_a, cos_b, sin_b = a[:, :half], a[:, half:], b[:, :half], b[:, half:]
-        self._sums: list[Sum] = [
-            (cos_a, sin_b, self.real[:, :half]),
-            (cos_b, sin_a, self.imag[:, half:]),
-        ]
-        self._differences: list[Sum] = [
-            (cos_a, sin_b, self.real[:, half:]),
-            (cos_b, sin_a, self.imag[:, :half]),
-        ]
+        self.real, self.imag, self.both = results = workspace.take(
+            f"spectra{name}", 3, tiles, size, channels
+        )
+        transformed = workspace.take("along", 2 * tiles, size, channels)
+        self._matrix = operand(cosines_and_sines(size, points).expand(2 * tiles, -1, -1))
+        self._transformed = operand(transformed)
+        (cos_a, sin_a), (cos_b, sin_b) = _halves(transformed.view(2, tiles, size, channels))
+        (real, real_opposite), (imag, imag_opposite) = _halves(results[:2])
+        self._sums: list[Sum] = [(cos_a, sin_b, real), (cos_b, sin_a, imag_opposite)]
+        self._differences: list[Sum] = [(cos_a, sin_b, real_opposite), (cos_b, sin_a, imag)]
 
-    def run(self, real: Matrices, imag: Matrices) -> None:
-        """Transform a part down each tile's rows, `(tiles, points, channels)` in two parts."""
-        multiply(self._matrix, real, self._a)
-        multiply(self._matrix, imag, self._b)
-        _add(self._sums)
-        _subtract(self._differences)
+    def run(self, tiles: Array) -> None:
+        """Transform a part down each tile's rows.
+
+        Args:
+            tiles: `(2 tiles, points, channels)`, the real parts before the imaginary ones.
+        """
+        multiply(self._matrix, operand(tiles), self._transformed)
+        for a, b, out in self._sums:
+            torch.add(a, b, out=out)
+        for a, b, out in self._differences:
+            torch.sub(a, b, out=out)
         torch.add(self.real, self.imag, out=self.both)
+
+
+def _halves(parts: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Of every part `(tiles, Nx, channels)` the frequencies and their opposites."""
+    _, _, size, _ = parts.shape
+    return [(part[:, : size // 2], part[:, size // 2 :]) for part in parts]
 
 
 class RowSteps:
@@ -75,49 +87,36 @@ class RowSteps:
     """
 
     def __init__(self, size: int, step: int, tiles: int, inputs: int, outputs: int) -> None:
-        self._transform = RowTransform(size, size, tiles, inputs)
+        self._transform = transform = RowTransform(size, size, tiles, inputs)
         # A frequency's tiles are the rows of one product.
         self._real, self._imag, self._both = (
-            part.transpose(0, 1).numpy()
-            for part in (self._transform.real, self._transform.imag, self._transform.both)
+            operand(part.transpose(0, 1))
+            for part in (transform.real, transform.imag, transform.both)
         )
-        # What the two parts of a product share, and what each has for itself: the parts are made
-        # in the place of that.
-        common, real, imag = workspace.take("product", 3, size, tiles, outputs)
-        self._products = common.numpy(), real.numpy(), imag.numpy()
-        self._difference: Sum = (common, real, real)
-        self._sum: Sum = (common, imag, imag)
-        self._fold = Folding(real, imag)
-        self._back = [part.expand(tiles, -1, -1).numpy() for part in inverse_along(size, step)]
-        self._folded = [part.transpose(0, 1).numpy() for part in self._fold.results]
+        product = workspace.take("product", 3, size, tiles, outputs)
+        # What the two parts of a product have for themselves, and what they share.
+        self._for_real, self._for_imag, self._for_both = (operand(part) for part in product)
+        self._parts, self._common = product[:2].numpy(), product[2].numpy()
+        self._fold = Folding(product[:2])
+        self._folded = operand(self._fold.result.transpose(0, 1))
+        self._back = operand(inverse_along(size, step).expand(2 * tiles, -1, -1))
 
-    def run(
-        self,
-        real: Matrices,
-        imag: Matrices,
-        kernels: Sequence[Matrices],
-        out_real: Matrices,
-        out_imag: Matrices,
-    ) -> None:
+    @_AS_TORCH_DOES
+    def run(self, tiles: Array, kernels: Sequence[Array], out: Array) -> None:
         """Do it for one frequency down.
 
         Args:
-            real: Real part of the tiles transformed down, `(tiles, Nx, inputs)`.
-            imag: Imaginary part.
+            tiles: The tiles transformed down, `(2 tiles, Nx, inputs)`, the real parts first.
             kernels: Three times `(Nx, inputs, outputs)`, see `overlap_save.kernel_spectrum`.
-            out_real: Where the real part goes, `(tiles, step, outputs)`.
-            out_imag: Where the imaginary part goes.
+            out: Where the result goes, `(2 tiles, step, outputs)`.
         """
-        self._transform.run(real, imag)
-        common, for_real, for_imag = self._products
-        multiply(self._both, kernels[0], common)
-        multiply(self._real, kernels[1], for_imag)
-        multiply(self._imag, kernels[2], for_real)
-        _subtract([self._difference])
-        _add([self._sum])
+        self._transform.run(tiles)
+        multiply(self._both, operand(kernels[0]), self._for_both)
+        multiply(self._real, operand(kernels[1]), self._for_imag)
+        multiply(self._imag, operand(kernels[2]), self._for_real)
+        np.add(self._parts, self._common, out=self._parts)
         self._fold.run()
-        multiply(self._back[0], self._folded[0], out_real)
-        multiply(self._back[1], self._folded[1], out_imag)
+        multiply(self._back, self._folded, operand(out))
 
 
 class Folding:
@@ -127,36 +126,26 @@ class Folding:
     with the sine.
 
     Args:
-        real: Real part of a spectrum, `(Nx, ...)`.
-        imag: Imaginary part.
+        parts: Real and imaginary part of a spectrum, `(2, Nx, tiles, outputs)`.
 
     Attributes:
-        results: What is made of them, twice `(Nx, ...)`, in a buffer of the calling thread.
+        result: What is made of them, `(Nx, 2 tiles, outputs)`, that for the real part before that
+            for the imaginary one; in a buffer of the calling thread.
     """
 
-    def __init__(self, real: Tensor, imag: Tensor) -> None:
-        self.results = for_real, for_imag = workspace.take("folded", 2, *real.shape)
-        half = real.shape[0] // 2
-        self._sums: list[Sum] = [
-            (real[:half], real[half:], for_real[:half]),
-            (imag[:half], imag[half:], for_imag[:half]),
-        ]
-        self._differences: list[Sum] = [
-            (imag[:half], imag[half:], for_real[half:]),
-            (real[:half], real[half:], for_imag[half:]),
-        ]
+    def __init__(self, parts: Tensor) -> None:
+        _, size, tiles, outputs = parts.shape
+        self.result = workspace.take("folded", size, 2 * tiles, outputs)
+        self._sums, self._differences = (
+            self.result.view(2, size // 2, 2, tiles * outputs).transpose(1, 2).numpy()
+        )
+        halves = parts.view(4, size // 2, tiles * outputs).numpy()
+        # Halves: frequencies and opposites of the real part, then of the imaginary one.
+        self._frequencies, self._opposites = halves[::2], halves[1::2]
+        self._minuends, self._subtrahends = halves[2:0:-1], halves[3::-3]
 
+    @_AS_TORCH_DOES
     def run(self) -> None:
-        """Make the results of the parts."""
-        _add(self._sums)
-        _subtract(self._differences)
-
-
-def _add(sums: Sequence[Sum]) -> None:
-    for a, b, out in sums:
-        torch.add(a, b, out=out)
-
-
-def _subtract(differences: Sequence[Sum]) -> None:
-    for a, b, out in differences:
-        torch.sub(a, b, out=out)
+        """Make the result of the parts."""
+        np.add(self._frequencies, self._opposites, out=self._sums)
+        np.subtract(self._minuends, self._subtrahends, out=self._differences)

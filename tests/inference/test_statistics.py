@@ -44,6 +44,15 @@ def test_nothing_to_add_changes_nothing():
     assert Gathering().statistics(2).count == 0
 
 
+def test_what_is_added_afterwards_moves_the_mean_alone():
+    values, offset = torch.randn(30, 1, 3), torch.tensor([1.0, -2.0, 300.0])
+    gathering = Gathering()
+    gathering.add(Region(0, 30, 0, 1), values)
+    before, after = gathering.statistics(3), gathering.statistics(3, offset)
+    torch.testing.assert_close(after.mean, before.mean + offset.double())
+    assert torch.equal(after.deviations, before.deviations)
+
+
 def test_the_order_of_the_parts_does_not_show():
     values = torch.randn(40, 3)
     results = []

@@ -28,7 +28,8 @@ def test_what_is_written_by_regions_is_read_by_others(new_map):
     values = torch.arange(13 * 17 * 3).view(13, 17, 3) % 2048 / 2  # exact in float16 too
     stored = new_map(13, 17, 3)
     for region in cut(13, 17, 5, 6):
-        stored.write(region, values[region.top : region.bottom, region.left : region.right].float())
+        with stored.writing(region) as place:
+            place.copy_(values[region.top : region.bottom, region.left : region.right])
     for region in (Region(0, 13, 0, 17), Region(3, 9, 2, 17), Region(12, 13, 16, 17)):
         expected = values[region.top : region.bottom, region.left : region.right]
         assert torch.equal(stored.read(region), expected.float())
@@ -47,13 +48,15 @@ def test_files_go_from_map_to_map_and_no_more_are_kept_than_are_in_use(tmp_path)
     whole = [Region(0, rows, 0, 100) for rows in (100, 30, 200)]
     with Scratch(tmp_path) as scratch:
         kept, released = (scratch.new_map(100, 100, 4, name) for name in ("kept", "released"))
-        kept.write(whole[0], torch.full((100, 100, 4), 7.0))
+        with kept.writing(whole[0]) as place:
+            place.fill_(7)
         files = _open_files_in(tmp_path)
         released.release()
         for region in whole:  # as large, smaller by far, larger
             values = torch.rand(region.height, 100, 4)
             again = scratch.new_map(region.height, 100, 4, "again")
-            again.write(region, values)
+            with again.writing(region) as place:
+                place.copy_(values)
             assert torch.equal(again.read(region), values)
             assert _open_files_in(tmp_path).keys() == files.keys()
             allowed = 2 * values.nbytes + 100 * 100 * 4 * 4
@@ -142,13 +145,16 @@ def test_room_for_a_wider_map_is_made_from_the_start():
 def test_a_narrowed_map_takes_the_rows_over_one_by_one(new_map):
     wide = torch.arange(6 * 5 * 4).view(6, 5, 4).float()
     stored = new_map(6, 5, 4)
-    stored.write(Region(0, 6, 0, 5), wide)
+    with stored.writing(Region(0, 6, 0, 5)) as place:
+        place.copy_(wide)
     narrow = stored.narrowed(3)
     for top in (0, 4):
         rows = Region(top, top + 2, 0, 5)
-        narrow.write(rows, stored.read(rows)[..., :3] + 1)
+        with narrow.writing(rows) as place:
+            place.copy_(stored.read(rows)[..., :3] + 1)
     assert torch.equal(stored.read(Region(2, 4, 0, 5)), wide[2:4])
-    narrow.write(Region(2, 4, 0, 5), wide[2:4, :, :3] + 1)
+    with narrow.writing(Region(2, 4, 0, 5)) as place:
+        place.copy_(wide[2:4, :, :3] + 1)
     for region in (Region(0, 6, 0, 5), Region(1, 5, 2, 4)):
         expected = wide[region.top : region.bottom, region.left : region.right, :3] + 1
         assert torch.equal(narrow.read(region), expected)

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from lkcfuse.network import products
-from lkcfuse.network.products import matmul, single_threaded
+from lkcfuse.network.products import (
+    add_mapped_channels,
+    map_channels,
+    matmul,
+    multiply,
+    operand,
+    single_threaded,
+)
 
 
 @pytest.fixture(params=["torch", "numpy"])
@@ -33,6 +40,29 @@ def test_operands_may_be_parts_of_larger_ones(library):
     matmul(a, b, whole[:, :, 1:9])
     torch.testing.assert_close(whole[:, :, 1:9], a @ b)
     assert not whole[:, :, ::9].any()
+
+
+@pytest.mark.parametrize("source", ["whole", "part"])
+@pytest.mark.parametrize("target", ["whole", "part"])
+def test_the_channels_of_a_map_or_of_a_part_of_one_are_mapped(library, source, target):
+    pixels = torch.randn(6, 9, 4)[1:5, 2:8] if source == "part" else torch.randn(4, 6, 4)
+    out = torch.zeros(6, 9, 5) if target == "part" else torch.zeros(4, 6, 5)
+    place, before = out[:4, :6], out.clone()
+    weight = torch.randn(4, 5)
+    assert map_channels(pixels, weight, place) is place
+    torch.testing.assert_close(place, pixels @ weight)
+    assert add_mapped_channels(pixels, weight, place) is place
+    torch.testing.assert_close(place, 2 * (pixels @ weight))
+    place.zero_()
+    assert torch.equal(out, before), "nothing outside the part was written to"
+
+
+@pytest.mark.parametrize("form", ["tensor", "array"])
+def test_what_is_an_operand_is_the_same_memory_in_any_form(library, form):
+    a, b, out = torch.randn(3, 2, 4), torch.randn(3, 4, 5), torch.empty(3, 2, 5)
+    parts = (a, b, out) if form == "tensor" else (a.numpy(), b.numpy(), out.numpy())
+    multiply(*map(operand, parts))
+    torch.testing.assert_close(out, a @ b)
 
 
 def test_numpy_keeps_to_its_thread_while_asked_to(library):
