@@ -131,7 +131,13 @@ def _stream(
 ) -> Tensor:
     """Run region by region, feature maps where the plan puts them."""
     height, width = pair.shape[1:]
-    with Scratch(options.scratch, getattr(torch, options.scratch_type)) as scratch:
+    # By default Linux begins to write at a tenth of the available memory, and what is little may
+    # never have to go to the disk.
+    with Scratch(
+        options.scratch,
+        getattr(torch, options.scratch_type),
+        write_out=plan.scratch > available_memory() / 10,
+    ) as scratch:
 
         def new_map(level: int, shape: tuple[int, int, int], name: str, room: int) -> FeatureMap:
             if plan.scratch_levels[level]:

@@ -167,7 +167,7 @@ class ScratchMap:
                 _write_exactly(self._file, _bytes(raw[rows]), offset)
         except OSError as error:
             raise _disk_error(self._scratch.folder, raw.nbytes, error) from error
-        if region.width == self.width:
+        if self._scratch.write_out and region.width == self.width:
             _write_out_soon(self._file, offset, raw.nbytes)
 
     def narrowed(self, channels: int) -> ScratchMap:
@@ -192,13 +192,26 @@ class ScratchMap:
 class Scratch:
     """A folder that scratch files are made in; a context that closes them all.
 
+    Args:
+        folder: Where; None for the system's folder for temporary files.
+        dtype: What numbers are stored as.
+        write_out: Whether to have the system write to the disk all along. It costs time, and is
+            for more than the system holds back: see `_write_out_soon`.
+
     Files are handed from map to map: writing anew what a file has held already is many times
     faster than the first writing, which has the file system find the room.
     """
 
-    def __init__(self, folder: Path | None, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        dtype: torch.dtype = torch.float32,
+        *,
+        write_out: bool = True,
+    ) -> None:
         self.folder = Path(folder or tempfile.gettempdir())
         self.dtype = dtype
+        self.write_out = write_out
         self._files = contextlib.ExitStack()
         self._free: list[FileIO] = []
 
@@ -281,7 +294,8 @@ def _reserve(file: FileIO, size: int) -> None:
 def _write_out_soon(file: FileIO, offset: int, size: int) -> None:
     """Have the system begin to write a part of a file to the disk.
 
-    Left to itself it gathers some gigabytes first and then makes the writer wait for them.
+    Left to itself it gathers some gigabytes first and then makes the writer wait for them. But what
+    is written it forgets, and has to find room for anew.
     """
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(file.fileno(), offset, size, os.POSIX_FADV_DONTNEED)

@@ -14,13 +14,13 @@ from lkcfuse.inference.regions import Region, cut
 from lkcfuse.inference.storage import MemoryMap, MemoryPool, Scratch
 
 
-@pytest.fixture(params=["memory", "scratch", "half scratch"])
+@pytest.fixture(params=["memory", "scratch", "scratch written out soon", "half scratch"])
 def new_map(request, tmp_path):
     if request.param == "memory":
         yield lambda *shape: MemoryMap(*shape, MemoryPool())
     else:
         dtype = torch.float16 if "half" in request.param else torch.float32
-        with Scratch(tmp_path, dtype) as scratch:
+        with Scratch(tmp_path, dtype, write_out="soon" in request.param) as scratch:
             yield lambda *shape: scratch.new_map(*shape, "a map")
 
 
