@@ -34,7 +34,8 @@ A complex product takes three real ones: with the kernel's spectrum c + id kept 
 -(d + c), that of a + ib is (a + b) c - b (d + c) and (a + b) c + a (d - c).
 
 A padded row is exactly `columns * step` pixels long: tile and row index then advance by one common
-stride, and one batched product covers all tiles. The last tile of a row reads on into the next
+stride, and one batched product covers all tiles. Real and imaginary part of a frequency down follow
+each other, so that the product covers both as well. The last tile of a row reads on into the next
 row; only pixels beyond the image's edge depend on what it finds there.
 """
 
@@ -43,7 +44,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -197,21 +198,26 @@ def _groups(lines: Lines, plan: TilePlan, channels: int) -> list[Lines]:
 def _transform_down(padded: Tensor, groups: list[Lines], plan: TilePlan) -> list[Tensor]:
     """Step 1: for each group `(Fy, 2, lines * padded_width, inputs)`, flat, and a rest."""
     inputs, width = padded.shape[3], plan.padded_width
-    results: list[Tensor] = []
+    sizes = [plan.size_y * len(lines) * width * inputs for lines in groups]
+    rest = plan.kernel * inputs
+    flat = workspace.take("columns", sum(sizes) + len(groups) * rest)
+    results = _cut(flat, [size + rest for size in sizes])
     wides: list[Tensor] = []
     targets: list[Tensor] = []
-    for number, lines in enumerate(groups):
-        size = plan.size_y * len(lines) * width * inputs
-        flat = workspace.take(f"columns {number}", size + plan.kernel * inputs)
+    for lines, size, result in zip(groups, sizes, results, strict=True):
         # What the very last tile reads beyond its row must be finite, for it is multiplied.
-        flat[size:] = 0
-        results.append(flat)
-        targets += flat[:size].view(plan.size_y, len(lines), width * inputs).unbind(1)
+        result[size:] = 0
+        targets += result[:size].view(plan.size_y, len(lines), width * inputs).unbind(1)
         for image, line in lines:
             rows = padded[image, line * plan.step_y : line * plan.step_y + plan.size_y]
             wides.append(rows.view(plan.size_y, -1))
     _products_of_each(forward_down(plan.size_y, plan.size_y), wides, targets)
     return results
+
+
+def _cut(buffer: Tensor, sizes: list[int]) -> list[Tensor]:
+    """Cut a buffer into parts of sizes given."""
+    return [buffer[start:stop] for start, stop in pairwise(accumulate(sizes, initial=0))]
 
 
 def _products_of_each(matrix: Tensor, wides: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
@@ -249,13 +255,14 @@ def _multiply(
     inputs, outputs = spectrum.shape[3:]
     fy, kernels = plan.frequencies_y, spectrum.numpy()
     tiles = [len(lines) * plan.columns for lines in groups]
+    flat = workspace.take("rows", sum(tiles), 2 * fy * plan.step_x * outputs)
     rows = [
-        workspace.take(f"rows {number}", fy, 2 * count, plan.step_x, outputs)
-        for number, count in enumerate(tiles)
+        part.view(fy, 2 * count, plan.step_x, outputs)
+        for part, count in zip(_cut(flat, tiles), tiles, strict=True)
     ]
     sources = [
-        _tiles(flat, plan.size_x, plan, count, inputs)
-        for flat, count in zip(columns, tiles, strict=True)
+        _tiles(part, plan.size_x, plan, count, inputs)
+        for part, count in zip(columns, tiles, strict=True)
     ]
     targets = [part.numpy() for part in rows]
     tools = threading.local()
