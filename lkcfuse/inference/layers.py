@@ -13,7 +13,7 @@ from torch.nn.functional import conv2d
 from lkcfuse.inference.features import EVEN_SHARES, Features, row_bands
 from lkcfuse.inference.regions import Region, cut
 from lkcfuse.network.overlap_save import convolve as overlap_save
-from lkcfuse.network.overlap_save import kernel_spectrum
+from lkcfuse.network.overlap_save import kernel_spectrum, spectrum_floats
 from lkcfuse.network.parallel import for_each, worker_count
 from lkcfuse.network.tiles import CHUNK_FLOATS, TilePlan, plan_tiles
 from lkcfuse.network.workspace import workspace
@@ -45,7 +45,7 @@ class SpectrumCache:
             self._kept[id(weight)] = (size, kept)
             return kept
         outputs, inputs = weight.shape[:2]
-        floats = 3 * plan.frequencies_y * plan.size_x * inputs * outputs
+        floats = spectrum_floats(plan, inputs, outputs)
         used = sum(spectrum.nbytes for _, spectrum in self._kept.values() if spectrum is not None)
         if last_size != size or used + 4 * floats > self.budget:
             self._kept[id(weight)] = (size, None)

@@ -9,6 +9,7 @@ from lkcfuse.inference.layers import NATIVE_FLOATS, largest_region
 from lkcfuse.inference.options import SMALLEST_TILE
 from lkcfuse.network.blocks import LARGE_KERNEL_EXPANSION
 from lkcfuse.network.config import LEVELS, SIZE_MULTIPLE, NetworkConfig
+from lkcfuse.network.overlap_save import spectrum_floats
 from lkcfuse.network.parallel import worker_count
 from lkcfuse.network.tiles import plan_tiles
 
@@ -37,6 +38,8 @@ class Plan:
         memory: Bytes the run takes at its peak, beyond what the process has now.
         scratch: Bytes of scratch at its peak.
         spectra: Bytes of memory left for keeping transformed kernels.
+        roomy: Whether there is memory for maps to be in buffers larger than they are, which then
+            need not be made anew.
     """
 
     height: int
@@ -46,6 +49,7 @@ class Plan:
     memory: int
     scratch: int
     spectra: int
+    roomy: bool
 
     @property
     def tiled(self) -> bool:
@@ -119,14 +123,20 @@ def _plan(
         for maps in LIVE_MAPS
     )
     # In memory a level keeps its buffers until the end, for the next image to have.
-    memory = 4 * sum(
-        max(maps[level] for maps in LIVE_MAPS) * sizes[level]
-        for level in range(LEVELS)
-        if not scratch_levels[level]
+    most = [max(maps[level] for maps in LIVE_MAPS) for level in range(LEVELS)]
+    in_memory = [level for level in range(LEVELS) if not scratch_levels[level]]
+    memory = 4 * sum(most[level] * sizes[level] for level in in_memory)
+    # Where any map may get the buffer of a hidden one, each counts as such.
+    handed_on = 4 * sum(
+        LARGE_KERNEL_EXPANSION * int(most[level]) * sizes[level] for level in in_memory
     )
+    extra = handed_on - memory
     # The pair, padded, and the result.
     memory += 4 * 4 * pixels
     memory += 4 * _buffer_floats(config, height, width, tile)
+    roomy = memory + extra <= limit
+    if roomy:
+        memory += extra
     return Plan(
         height=height,
         width=width,
@@ -135,6 +145,7 @@ def _plan(
         memory=int(memory),
         scratch=int(scratch),
         spectra=max(0, int((limit - memory) / 2)),
+        roomy=roomy,
     )
 
 
@@ -164,7 +175,7 @@ def _buffer_floats(config: NetworkConfig, height: int, width: int, tile: int | N
             + part.step_y * part.padded_width * outputs,
         )
         padded = max(padded, part.padded_height * part.padded_width * inputs)
-        spectrum = max(spectrum, 3.0 * part.frequencies_y * part.size_x * inputs * outputs)
+        spectrum = max(spectrum, spectrum_floats(part, inputs, outputs))
     hidden = int(LARGE_KERNEL_EXPANSION * channels)
     native = float(NATIVE_FLOATS)
     if tile is not None:

@@ -131,6 +131,7 @@ def _stream(
 ) -> Tensor:
     """Run region by region, feature maps where the plan puts them."""
     height, width = pair.shape[1:]
+    kept.pool.roomy = plan.roomy
     # By default Linux begins to write at a tenth of the available memory, and what is little may
     # never have to go to the disk.
     with Scratch(

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from lkcfuse.errors import ResourceError
 from lkcfuse.inference.regions import Region
+from lkcfuse.network.blocks import LARGE_KERNEL_EXPANSION
 from lkcfuse.network.workspace import new_tensor, workspace
 
 
@@ -103,14 +104,22 @@ class MemoryMap:
 
 
 class MemoryPool:
-    """Float32 buffers handed from map to map, so that the system need not zero them anew."""
+    """Float32 buffers handed from map to map, so that the system need not zero them anew.
+
+    Attributes:
+        roomy: Whether a buffer may be larger than what is asked for by as much as a hidden map is
+            than the others. The maps of a level can then have one another's, and a second image
+            finds all it needs.
+    """
 
     def __init__(self) -> None:
+        self.roomy = False
         self._free: list[Tensor] = []
 
     def take(self, size: int) -> Tensor:
         """Return a buffer of at least that many floats."""
-        fitting = [buffer for buffer in self._free if size <= buffer.numel() <= 1.2 * size]
+        largest = size * (LARGE_KERNEL_EXPANSION if self.roomy else 1)
+        fitting = [buffer for buffer in self._free if size <= buffer.numel() <= largest]
         if fitting:
             best = min(fitting, key=torch.numel)
             self._free = [buffer for buffer in self._free if buffer is not best]

@@ -11,7 +11,7 @@ on memory as it lies, and nothing is ever permuted or copied in between:
 
     1. DFT down the columns:     (2 Fy, Ny) @ (Ny, W * inputs)       once a row of tiles
     2. DFT along the rows:       (Nx, Nx) @ (Nx, inputs), twice      once a tile and frequency down
-    3. product with the kernel:  (tiles, inputs) @ (inputs, outputs) once a frequency, thrice
+    3. product with the kernel:  (tiles, inputs) @ (inputs, outputs) once a frequency, 3 or 4 times
     4. inverse along the rows:   (step, Nx) @ (Nx, outputs), twice   once a tile and frequency down
     5. inverse down the columns: (step, 2 Fy) @ (2 Fy, W * outputs)  once a row of tiles
 
@@ -31,7 +31,8 @@ wrap-around changes sign, which overlap-save never sees). None of them is its ow
 Along the rows the opposites come after the frequencies, in the same order.
 
 A complex product takes three real ones: with the kernel's spectrum c + id kept as c, d - c and
--(d + c), that of a + ib is (a + b) c - b (d + c) and (a + b) c + a (d - c).
+-(d + c), that of a + ib is (a + b) c - b (d + c) and (a + b) c + a (d - c). Where channels are few
+and products can add to what is there, the plain four are faster: see `row_steps.spectrum_parts`.
 
 A padded row is exactly `columns * step` pixels long: tile and row index then advance by one common
 stride, and one batched product covers all tiles. Real and imaginary part of a frequency down follow
@@ -52,7 +53,7 @@ from torch import Tensor
 from lkcfuse.network.dft import cosines_and_sines, forward_down, inverse_along, inverse_up
 from lkcfuse.network.parallel import for_each
 from lkcfuse.network.products import Array, matmul
-from lkcfuse.network.row_steps import Folding, RowSteps, RowTransform
+from lkcfuse.network.row_steps import Folding, RowSteps, RowTransform, spectrum_parts
 from lkcfuse.network.tiles import TilePlan
 from lkcfuse.network.workspace import new_tensor, workspace
 
@@ -103,11 +104,12 @@ def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -
     Args:
         weight: `(outputs, inputs, K, K)`.
         plan: The plan they are used with.
-        out: Memory for the result, of as many floats.
+        out: Memory for the result, of as many floats: see `spectrum_floats`.
 
     Returns:
-        `(3, Fy, Nx, inputs, outputs)`: of the conjugate spectrum the real part, the imaginary part
-        less the real one, and the two added, negative.
+        `(parts, Fy, Nx, inputs, outputs)`: of the conjugate spectrum the real and the imaginary
+        part; where there are three, the real part, the imaginary part less the real one, and the
+        two added, negative.
     """
     outputs, inputs, kernel, _ = weight.shape
     pairs = inputs * outputs
@@ -117,23 +119,31 @@ def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -
     lines = new_tensor(2 * fy, kernel * pairs)
     _products_of_each(cosines_and_sines(ny, kernel), [taps], [lines])
     real, imag = lines.view(2, fy, kernel, pairs)
-    spectrum = new_tensor(3, fy, nx, pairs) if out is None else out.view(3, fy, nx, pairs)
+    parts = spectrum_parts(inputs, outputs)
+    spectrum = new_tensor(parts, fy, nx, pairs) if out is None else out.view(parts, fy, nx, pairs)
     along, half = cosines_and_sines(nx, kernel), nx // 2
 
     def transform(frequency: int) -> None:
         a = matmul(along, real[frequency], workspace.take("along real", nx, pairs))
         b = matmul(along, imag[frequency], workspace.take("along imag", nx, pairs))
-        first, less, more = spectrum[:, frequency]
-        # The imaginary part goes where the third will be made of it.
+        first, *difference, last = spectrum[:, frequency]
         torch.sub(a[:half], b[half:], out=first[:half])
         torch.add(a[:half], b[half:], out=first[half:])
-        torch.add(b[:half], a[half:], out=more[:half])
-        torch.sub(b[:half], a[half:], out=more[half:])
-        torch.sub(more, first, out=less)
-        more.add_(first).neg_()
+        # The imaginary part: where there are three, the last will be made of it.
+        torch.add(b[:half], a[half:], out=last[:half])
+        torch.sub(b[:half], a[half:], out=last[half:])
+        if difference:
+            torch.sub(last, first, out=difference[0])
+            last.add_(first).neg_()
 
     for_each(transform, range(fy))
-    return spectrum.view(3, fy, nx, inputs, outputs)
+    return spectrum.view(parts, fy, nx, inputs, outputs)
+
+
+def spectrum_floats(plan: TilePlan, inputs: int, outputs: int) -> int:
+    """Floats of what `kernel_spectrum` returns."""
+    parts = spectrum_parts(inputs, outputs)
+    return parts * plan.frequencies_y * plan.size_x * inputs * outputs
 
 
 def weight_gradient(padded: Tensor, grad: Tensor, plan: TilePlan) -> Tensor:
@@ -252,7 +262,7 @@ def _multiply(
     columns: list[Tensor], spectrum: Tensor, plan: TilePlan, groups: list[Lines]
 ) -> list[Tensor]:
     """Steps 2 to 4: for each group `(2 Fy, lines, padded_width * outputs)`."""
-    inputs, outputs = spectrum.shape[3:]
+    parts, _, _, inputs, outputs = spectrum.shape
     fy, kernels = plan.frequencies_y, spectrum.numpy()
     tiles = [len(lines) * plan.columns for lines in groups]
     flat = workspace.take("rows", sum(tiles), 2 * fy * plan.step_x * outputs)
@@ -271,7 +281,7 @@ def _multiply(
         if not hasattr(tools, "steps"):
             # The largest first: the others then share its buffers.
             tools.steps = {
-                count: RowSteps(plan.size_x, plan.step_x, count, inputs, outputs)
+                count: RowSteps(plan.size_x, plan.step_x, count, inputs, outputs, parts)
                 for count in sorted(set(tiles), reverse=True)
             }
         frequency, number = piece

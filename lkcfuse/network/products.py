@@ -100,6 +100,17 @@ def multiply(a: Operand, b: Operand, out: Operand) -> None:
         torch.bmm(a, b, out=out)  # type: ignore[arg-type] # operands are tensors then
 
 
+def accumulates() -> bool:
+    """Whether `add_product` can be had: NumPy's products cannot add to what is there."""
+    return not numpy_is_faster()
+
+
+def add_product(a: Operand, b: Operand, out: Operand, factor: float) -> None:
+    """Add `factor * a @ b` to a batch; only where products accumulate."""
+    assert isinstance(out, Tensor)
+    out.baddbmm_(a, b, alpha=factor)  # type: ignore[arg-type] # operands are tensors then
+
+
 @lru_cache(maxsize=1)
 def numpy_is_faster() -> bool:
     """Whether the processor has vector instructions that torch's products leave unused."""

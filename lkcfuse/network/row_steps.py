@@ -17,8 +17,11 @@ import torch
 from torch import Tensor
 
 from lkcfuse.network.dft import cosines_and_sines, inverse_along
-from lkcfuse.network.products import Array, multiply, operand
+from lkcfuse.network.products import Array, accumulates, add_product, multiply, operand
 from lkcfuse.network.workspace import workspace
+
+PASS_OPERATIONS = 36
+"""Operations of a matrix product that take as long as a sum of two floats, out of cache."""
 
 Sum = tuple[Tensor, Tensor, Tensor]
 """Two operands and the place of their sum, or difference."""
@@ -38,15 +41,26 @@ class RowTransform:
         tiles: Tiles in a group.
         channels: Channels of the data.
         name: Tells buffers of several transforms at once apart.
+        add_up: Whether to compute the sum.
 
     Attributes:
         real, imag, both: `(tiles, Nx, channels)`.
     """
 
-    def __init__(self, size: int, points: int, tiles: int, channels: int, name: str = "") -> None:
+    def __init__(
+        self,
+        size: int,
+        points: int,
+        tiles: int,
+        channels: int,
+        name: str = "",
+        *,
+        add_up: bool = True,
+    ) -> None:
         self.real, self.imag, self.both = results = workspace.take(
             f"spectra{name}", 3, tiles, size, channels
         )
+        self._add_up = add_up
         transformed = workspace.take("along", 2 * tiles, size, channels)
         self._matrix = operand(cosines_and_sines(size, points).expand(2 * tiles, -1, -1))
         self._transformed = operand(transformed)
@@ -66,13 +80,25 @@ class RowTransform:
             torch.add(a, b, out=out)
         for a, b, out in self._differences:
             torch.sub(a, b, out=out)
-        torch.add(self.real, self.imag, out=self.both)
+        if self._add_up:
+            torch.add(self.real, self.imag, out=self.both)
 
 
 def _halves(parts: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Of every part `(tiles, Nx, channels)` the frequencies and their opposites."""
     _, _, size, _ = parts.shape
     return [(part[:, : size // 2], part[:, size // 2 :]) for part in parts]
+
+
+def spectrum_parts(inputs: int, outputs: int) -> int:
+    """How many numbers a kernel's spectrum is kept as: 3 for three products, 2 for four.
+
+    A complex product takes three real ones and sums before and after, or four that add up where
+    they are written. With few channels the fourth product is faster than the sums.
+    """
+    sums = inputs + 2 * outputs
+    four = accumulates() and 2 * inputs * outputs < PASS_OPERATIONS * sums
+    return 2 if four else 3
 
 
 class RowSteps:
@@ -84,39 +110,82 @@ class RowSteps:
         tiles: Tiles in a group.
         inputs: Channels of the data.
         outputs: Channels of the result.
+        parts: Of the kernels' spectrum, see `spectrum_parts`.
     """
 
-    def __init__(self, size: int, step: int, tiles: int, inputs: int, outputs: int) -> None:
-        self._transform = transform = RowTransform(size, size, tiles, inputs)
-        # A frequency's tiles are the rows of one product.
-        self._real, self._imag, self._both = (
-            operand(part.transpose(0, 1))
-            for part in (transform.real, transform.imag, transform.both)
-        )
-        product = workspace.take("product", 3, size, tiles, outputs)
-        # What the two parts of a product have for themselves, and what they share.
-        self._for_real, self._for_imag, self._for_both = (operand(part) for part in product)
-        self._parts, self._common = product[:2].numpy(), product[2].numpy()
-        self._fold = Folding(product[:2])
+    def __init__(
+        self, size: int, step: int, tiles: int, inputs: int, outputs: int, parts: int
+    ) -> None:
+        self._transform = RowTransform(size, size, tiles, inputs, add_up=parts == 3)
+        products = FourProducts if parts == 2 else ThreeProducts
+        self._products: FourProducts | ThreeProducts = products(self._transform, outputs)
+        self._fold = Folding(self._products.result)
         self._folded = operand(self._fold.result.transpose(0, 1))
         self._back = operand(inverse_along(size, step).expand(2 * tiles, -1, -1))
 
-    @_AS_TORCH_DOES
     def run(self, tiles: Array, kernels: Sequence[Array], out: Array) -> None:
         """Do it for one frequency down.
 
         Args:
             tiles: The tiles transformed down, `(2 tiles, Nx, inputs)`, the real parts first.
-            kernels: Three times `(Nx, inputs, outputs)`, see `overlap_save.kernel_spectrum`.
+            kernels: Parts of the spectrum, each `(Nx, inputs, outputs)`, see
+                `overlap_save.kernel_spectrum`.
             out: Where the result goes, `(2 tiles, step, outputs)`.
         """
         self._transform.run(tiles)
+        self._products.run(kernels)
+        self._fold.run()
+        multiply(self._back, self._folded, operand(out))
+
+
+class FourProducts:
+    """Step 3 as four products that add up.
+
+    Args:
+        data: The transformed data.
+        outputs: Channels of the result.
+
+    Attributes:
+        result: Real and imaginary part, `(2, Nx, tiles, outputs)`; in a buffer of the thread.
+    """
+
+    def __init__(self, data: RowTransform, outputs: int) -> None:
+        tiles, size, _ = data.real.shape
+        self.result = workspace.take("product", 2, size, tiles, outputs)
+        self._for_real, self._for_imag = (operand(part) for part in self.result)
+        # A frequency's tiles are the rows of one product.
+        self._real, self._imag = (operand(part.transpose(0, 1)) for part in (data.real, data.imag))
+
+    def run(self, kernels: Sequence[Array]) -> None:
+        """Multiply with the real and the imaginary part of kernels."""
+        real, imag = (operand(part) for part in kernels)
+        multiply(self._real, real, self._for_real)
+        add_product(self._imag, imag, self._for_real, -1)
+        multiply(self._real, imag, self._for_imag)
+        add_product(self._imag, real, self._for_imag, 1)
+
+
+class ThreeProducts:
+    """Step 3 as three products with sums before and after; as `FourProducts`."""
+
+    def __init__(self, data: RowTransform, outputs: int) -> None:
+        tiles, size, _ = data.real.shape
+        product = workspace.take("product", 3, size, tiles, outputs)
+        # What the two parts have for themselves, and what they share.
+        self.result = product[:2]
+        self._for_real, self._for_imag, self._for_both = (operand(part) for part in product)
+        self._parts, self._common = self.result.numpy(), product[2].numpy()
+        self._real, self._imag, self._both = (
+            operand(part.transpose(0, 1)) for part in (data.real, data.imag, data.both)
+        )
+
+    @_AS_TORCH_DOES
+    def run(self, kernels: Sequence[Array]) -> None:
+        """Multiply with the three parts of kernels."""
         multiply(self._both, operand(kernels[0]), self._for_both)
         multiply(self._real, operand(kernels[1]), self._for_imag)
         multiply(self._imag, operand(kernels[2]), self._for_real)
         np.add(self._parts, self._common, out=self._parts)
-        self._fold.run()
-        multiply(self._back, self._folded, operand(out))
 
 
 class Folding:

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from networks import random_network
 
 from lkcfuse.errors import ResourceError, UsageError
-from lkcfuse.inference import InferenceOptions, infer, plan_run
+from lkcfuse.inference import InferenceOptions, infer, plan_run, storage
 from lkcfuse.inference.memory import available_memory
 from lkcfuse.inference.runner import multiplications
 
@@ -27,10 +28,12 @@ def test_maps_on_disk_give_the_same(monkeypatch, tmp_path, kind, tolerance):
     monkeypatch.setattr("lkcfuse.inference.layers.NATIVE_FLOATS", 1000)
     network = random_network(inner=4)
     options = InferenceOptions(scratch=tmp_path, scratch_type=kind)
-    needed = plan_run(network.config, 150, 170, options).memory
-    options = InferenceOptions(scratch=tmp_path, scratch_type=kind, memory=needed - 1)
-    plan = plan_run(network.config, 150, 170, options)
-    assert any(plan.scratch_levels)
+    plans = [plan_run(network.config, 150, 170, options)]
+    for _ in range(2):  # with less, maps first get no larger buffers than they need
+        options = replace(options, memory=plans[-1].memory - 1)
+        plans.append(plan_run(network.config, 150, 170, options))
+    assert [plan.roomy for plan in plans[:2]] == [True, False]
+    assert any(plans[2].scratch_levels)
     assert abs(infer(network, PAIR, options=options) - whole(network)).max() < tolerance
     assert list(tmp_path.iterdir()) == []
 
@@ -58,6 +61,20 @@ def test_the_work_counted_is_the_work_done():
             advance=counts.append,
         ).run(torch.rand(2, 40, 60))
     assert sum(counts) == pytest.approx(multiplications(network, 40, 60), rel=0.02)
+
+
+def test_a_second_image_finds_its_memory(monkeypatch):
+    sizes = []
+    new_tensor = storage.new_tensor
+    monkeypatch.setattr(
+        storage, "new_tensor", lambda *shape: sizes.append(shape) or new_tensor(*shape)
+    )
+    network = random_network()
+    infer(network, PAIR)
+    first = list(sizes)
+    infer(network, PAIR)
+    assert first
+    assert sizes == first
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (2, 0, 8), (8, 8)])

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import conv2d
 
 from lkcfuse.network.large_kernel import LargeKernelConv2d, fft_conv2d, large_kernel_conv2d
+from lkcfuse.network.row_steps import spectrum_parts
 
 
 def random_layer(seed, batch, inputs, outputs, height, width, kernel):
@@ -80,6 +81,23 @@ def test_a_large_layer_over_several_chunks_is_exact(monkeypatch):
     torch.testing.assert_close(
         fft_conv2d(x, weight, bias), reference(x, weight, bias), rtol=0, atol=2e-5
     )
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_four_products_give_what_three_do(monkeypatch, parts):
+    monkeypatch.setattr("lkcfuse.network.products.numpy_is_faster", lambda: False)
+    monkeypatch.setattr("lkcfuse.network.overlap_save.spectrum_parts", lambda *_: parts)
+    layer = random_layer(7, 2, 5, 4, 90, 70, 15)
+    expected = value_and_gradients(reference, *layer)
+    for found, wanted in zip(value_and_gradients(fft_conv2d, *layer), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0, atol=2e-5 * wanted.abs().max().item())
+
+
+def test_four_products_need_ones_that_add_up_and_few_channels(monkeypatch):
+    monkeypatch.setattr("lkcfuse.network.products.numpy_is_faster", lambda: False)
+    assert (spectrum_parts(32, 32), spectrum_parts(128, 128)) == (2, 3)
+    monkeypatch.setattr("lkcfuse.network.products.numpy_is_faster", lambda: True)
+    assert spectrum_parts(32, 32) == 3
 
 
 def test_a_large_offset_does_not_cost_precision():
