@@ -18,7 +18,6 @@ from lkcfuse.inference.features import Features, FirstMaps, Linear, Pointwise, S
 from lkcfuse.inference.fusion import fuse
 from lkcfuse.inference.layers import SpectrumCache
 from lkcfuse.inference.maps import Maps, Measured, bands_of
-from lkcfuse.inference.regions import Region
 from lkcfuse.inference.statistics import ChannelStatistics, Gathering, JointGathering
 from lkcfuse.network.blocks import (
     LargeKernelBlock,
@@ -28,6 +27,7 @@ from lkcfuse.network.blocks import (
 )
 from lkcfuse.network.parallel import for_each
 from lkcfuse.network.products import map_channels
+from lkcfuse.network.regions import Region
 from lkcfuse.network.workspace import new_tensor, workspace
 
 

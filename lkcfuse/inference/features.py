@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from lkcfuse.inference.regions import Region
 from lkcfuse.inference.storage import FeatureMap
 from lkcfuse.network.products import add_mapped_channels, map_channels
+from lkcfuse.network.regions import Region
 from lkcfuse.network.workspace import workspace
 
 CACHE_FLOATS = 512 * 1024

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from lkcfuse.inference.maps import Measured, bands_of
-from lkcfuse.inference.regions import Region
 from lkcfuse.inference.statistics import ChannelStatistics, JointGathering, batch_norm
 from lkcfuse.network.blocks import MultipathAdaptiveFusion, bias_of
 from lkcfuse.network.parallel import for_each
 from lkcfuse.network.products import matmul
+from lkcfuse.network.regions import Region
 from lkcfuse.network.workspace import workspace
 
 

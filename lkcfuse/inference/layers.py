@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from lkcfuse.inference.features import EVEN_SHARES, Features, row_bands
-from lkcfuse.inference.regions import Region, cut
+from lkcfuse.inference.features import EVEN_SHARES, Features
 from lkcfuse.network.overlap_save import convolve as overlap_save
 from lkcfuse.network.overlap_save import kernel_spectrum, spectrum_floats
 from lkcfuse.network.parallel import for_each, worker_count
+from lkcfuse.network.regions import Region, cut, fill_region
 from lkcfuse.network.tiles import CHUNK_FLOATS, TilePlan, plan_tiles
 from lkcfuse.network.workspace import workspace
 
@@ -120,16 +120,13 @@ def _fourier(
             rows=math.ceil(region.height / plan.step_y),
             columns=math.ceil((region.width + 2 * margin) / plan.step_x),
         )
-        padded = workspace.take(
-            "padded", 1, part.padded_height, part.padded_width, conv.in_channels
-        )
-        inner = _clear_margins(features, region, margin, padded[0])
-        target = _inner_view(region, inner, margin, padded[0])
+        whole = region.grown(margin, features.height, features.width)
 
-        def fill(band: Region, inner: Region = inner, target: Tensor = target) -> None:
-            features.fill(band, target[band.top - inner.top : band.bottom - inner.top])
-
-        for_each(fill, row_bands(inner, conv.in_channels, EVEN_SHARES))
+        def fill(
+            _image: int, part: Region, out: Tensor, region: Region = region, whole: Region = whole
+        ) -> None:
+            moved = part.moved(region.top - margin, region.left - margin)
+            fill_region(moved, whole, out, features.fill)
 
         def emit_piece(
             _image: int, top: int, left: int, values: Tensor, region: Region = region
@@ -138,7 +135,7 @@ def _fourier(
             height, width, _ = values.shape
             emit(Region(top, top + height, left, left + width), values)
 
-        overlap_save(padded, spectrum, part, emit_piece)
+        overlap_save(fill, spectrum, part, emit_piece)
         advance(conv.weight.numel() * region.height * region.width)
 
 
@@ -246,27 +243,11 @@ def _padded(features: Features, region: Region, margin: int) -> Tensor:
     padded = workspace.take(
         "padded region", 1, region.height + 2 * margin, region.width + 2 * margin, features.channels
     )
-    inner = _clear_margins(features, region, margin, padded[0])
-    features.fill(inner, _inner_view(region, inner, margin, padded[0]))
+    wide = Region(
+        region.top - margin, region.bottom + margin, region.left - margin, region.right + margin
+    )
+    fill_region(wide, Region(0, features.height, 0, features.width), padded[0], features.fill)
     return padded.permute(0, 3, 1, 2)
-
-
-def _clear_margins(features: Features, region: Region, margin: int, padded: Tensor) -> Region:
-    """Zero what lies outside the image in a region with its margin; return what lies inside."""
-    inner = region.grown(margin, features.height, features.width)
-    top, left = inner.top - (region.top - margin), inner.left - (region.left - margin)
-    bottom, right = top + inner.height, left + inner.width
-    padded[:top].zero_()
-    padded[bottom:].zero_()
-    padded[top:bottom, :left].zero_()
-    padded[top:bottom, right:].zero_()
-    return inner
-
-
-def _inner_view(region: Region, inner: Region, margin: int, padded: Tensor) -> Tensor:
-    """The part of a padded region that the image has pixels for."""
-    top, left = inner.top - (region.top - margin), inner.left - (region.left - margin)
-    return padded[top : top + inner.height, left : left + inner.width]
 
 
 def _phase_weight(weight: Tensor, a: int, b: int) -> Tensor:

@@ -8,10 +8,10 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from lkcfuse.inference.features import EVEN_SHARES, Features, Normalised, row_bands
-from lkcfuse.inference.regions import Region
 from lkcfuse.inference.statistics import ChannelStatistics
 from lkcfuse.inference.storage import FeatureMap
 from lkcfuse.network.blocks import LARGE_KERNEL_EXPANSION
+from lkcfuse.network.regions import Region
 
 
 class NewMap(Protocol):

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lkcfuse.inference.regions import Region
 from lkcfuse.network.products import matmul
+from lkcfuse.network.regions import Region
 from lkcfuse.network.workspace import new_tensor, workspace
 
 

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from lkcfuse.errors import ResourceError
-from lkcfuse.inference.regions import Region
 from lkcfuse.network.blocks import LARGE_KERNEL_EXPANSION
+from lkcfuse.network.regions import Region
 from lkcfuse.network.workspace import new_tensor, workspace
 
 

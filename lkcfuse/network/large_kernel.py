@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from lkcfuse.network.overlap_save import convolve, kernel_spectrum, weight_gradient
+from lkcfuse.network.overlap_save import Fill, convolve, kernel_spectrum, weight_gradient
 from lkcfuse.network.products import single_threaded
+from lkcfuse.network.regions import Region, fill_region
 from lkcfuse.network.tiles import plan_tiles
 from lkcfuse.network.workspace import new_tensor
 
@@ -75,9 +76,9 @@ class _OverlapSaveConv2d(torch.autograd.Function):
                 *x.shape[2:], kernel, x.shape[1], weight.shape[0], x.shape[0], always=True
             )
             assert plan is not None
-            padded = plan.pad(x.permute(0, 2, 3, 1))
+            fill, inputs = _zero_padded(x, kernel // 2), x.shape[1]
             with single_threaded():
-                grad_weight = weight_gradient(padded, grad.permute(0, 2, 3, 1), plan)
+                grad_weight = weight_gradient(fill, inputs, grad.permute(0, 2, 3, 1), plan)
         if ctx.has_bias and ctx.needs_input_grad[2]:
             grad_bias = grad.sum((0, 2, 3))
         return grad_x, grad_weight, grad_bias
@@ -89,7 +90,7 @@ def _same(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         *x.shape[2:], weight.shape[-1], x.shape[1], weight.shape[0], x.shape[0], always=True
     )
     assert plan is not None
-    padded = plan.pad(x.detach().permute(0, 2, 3, 1))
+    fill = _zero_padded(x.detach(), weight.shape[-1] // 2)
     weight, bias = weight.detach(), bias if bias is None else bias.detach()
     out = new_tensor(x.shape[0], x.shape[2], x.shape[3], weight.shape[0])
 
@@ -102,5 +103,19 @@ def _same(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
             torch.add(values, bias, out=target)
 
     with single_threaded():
-        convolve(padded, kernel_spectrum(weight, plan), plan, emit)
+        convolve(fill, kernel_spectrum(weight, plan), plan, emit, images=x.shape[0])
     return out.permute(0, 3, 1, 2)
+
+
+def _zero_padded(x: Tensor, margin: int) -> Fill:
+    """Give `(N, C, H, W)` with zeros around it, as `convolve` takes it."""
+    pixels = x.permute(0, 2, 3, 1)
+    bounds = Region(0, x.shape[2], 0, x.shape[3])
+
+    def fill(image: int, region: Region, out: Tensor) -> None:
+        def read(inner: Region, target: Tensor) -> None:
+            target.copy_(pixels[image, inner.top : inner.bottom, inner.left : inner.right])
+
+        fill_region(region.moved(-margin, -margin), bounds, out, read)
+
+    return fill

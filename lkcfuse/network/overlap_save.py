@@ -52,13 +52,14 @@ from torch import Tensor
 
 from lkcfuse.network.dft import cosines_and_sines, forward_down, inverse_along, inverse_up
 from lkcfuse.network.parallel import for_each
-from lkcfuse.network.products import Array, matmul
+from lkcfuse.network.products import Array, matmul, matmul_wide
+from lkcfuse.network.regions import Region
 from lkcfuse.network.row_steps import Folding, RowSteps, RowTransform, spectrum_parts
 from lkcfuse.network.tiles import TilePlan
 from lkcfuse.network.workspace import new_tensor, workspace
 
-BLOCK_COLUMNS = 4096
-"""Columns that a transform down goes through at a time, so as to stay in cache."""
+BLOCK_COLUMNS = 8192
+"""Columns that a transform down goes through at a time, pixels times channels: a core's cache."""
 
 PIECE_FLOATS = 512 * 1024
 """Floats of a piece of the result: a core's cache."""
@@ -72,6 +73,13 @@ SMALLEST_GROUP = 24
 Lines = list[tuple[int, int]]
 """Rows of tiles: the image of each, and its place there."""
 
+Fill = Callable[[int, Region, Tensor], None]
+"""Writes a part of a padded image: image, part, and where to, `(rows, columns, inputs)`.
+
+The image starts at row and column K // 2 of the padded one; around it are zeros, or the pixels that
+adjoin it. Called in any thread and in any order.
+"""
+
 Emit = Callable[[int, int, int, Tensor], None]
 """Takes a piece of a result: image, first row, first column, values `(rows, columns, outputs)`.
 
@@ -79,23 +87,24 @@ Called in any thread and in any order. The values may be changed, and last until
 """
 
 
-def convolve(padded: Tensor, spectrum: Tensor, plan: TilePlan, emit: Emit) -> None:
+def convolve(fill: Fill, spectrum: Tensor, plan: TilePlan, emit: Emit, *, images: int = 1) -> None:
     """Convolve images with kernels given by their spectrum.
 
     Args:
-        padded: `(N, padded_height, padded_width, inputs)`, contiguous: the image from row and
-            column K // 2 on, zeros (or the neighbouring pixels) around it.
+        fill: Gives the images, tile rows by tile rows as they are needed.
         spectrum: What `kernel_spectrum` returned for a plan of the same steps and kernel.
         plan: The tiles.
         emit: Takes the result, in pieces that cover it once.
+        images: How many.
     """
-    lines = [(image, row) for image in range(padded.shape[0]) for row in range(plan.rows)]
-    size = plan.lines_at_once(padded.shape[3], spectrum.shape[4], len(lines))
+    inputs, outputs = spectrum.shape[3:]
+    lines = [(image, row) for image in range(images) for row in range(plan.rows)]
+    size = plan.lines_at_once(inputs, outputs, len(lines))
     for start in range(0, len(lines), size):
-        groups = _groups(lines[start : start + size], plan, max(spectrum.shape[3:]))
-        columns = _transform_down(padded, groups, plan)
+        groups = _groups(lines[start : start + size], plan, max(inputs, outputs))
+        columns = _transform_down(fill, groups, plan, inputs)
         rows = _multiply(columns, spectrum, plan, groups)
-        _transform_up(rows, groups, plan, spectrum.shape[4], emit)
+        _transform_up(rows, groups, plan, outputs, emit)
 
 
 def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -> Tensor:
@@ -146,26 +155,27 @@ def spectrum_floats(plan: TilePlan, inputs: int, outputs: int) -> int:
     return parts * plan.frequencies_y * plan.size_x * inputs * outputs
 
 
-def weight_gradient(padded: Tensor, grad: Tensor, plan: TilePlan) -> Tensor:
+def weight_gradient(fill: Fill, inputs: int, grad: Tensor, plan: TilePlan) -> Tensor:
     """Gradient of a convolution in its weight.
 
     Args:
-        padded: The input as `convolve` took it.
+        fill: Gives the input, as for `convolve`.
+        inputs: Its channels.
         grad: `(N, height, width, outputs)`, the gradient in the result.
         plan: The tiles.
 
     Returns:
         `(outputs, inputs, K, K)`.
     """
-    inputs, outputs = padded.shape[3], grad.shape[3]
+    images, outputs = grad.shape[0], grad.shape[3]
     nx, fy = plan.size_x, plan.frequencies_y
-    lines = [(image, row) for image in range(padded.shape[0]) for row in range(plan.rows)]
+    lines = [(image, row) for image in range(images) for row in range(plan.rows)]
     tiles = len(lines) * plan.columns
-    (columns,) = _transform_down(padded, [lines], plan)
+    (columns,) = _transform_down(fill, [lines], plan, inputs)
     source = _tiles(columns, plan.size_x, plan, tiles, inputs)
     # The gradient is cut into the pixels that tiles give, without overlap; the rest of a tile is
     # zero, so the transforms need not be told of it.
-    cut = grad.new_zeros(grad.shape[0], plan.rows * plan.step_y, plan.padded_width, outputs)
+    cut = grad.new_zeros(images, plan.rows * plan.step_y, plan.padded_width, outputs)
     cut[:, : plan.height, : plan.width] = grad
     bands = cut.view(len(lines), plan.step_y, plan.padded_width * outputs)
     size = 2 * fy * len(lines) * plan.padded_width * outputs
@@ -205,23 +215,37 @@ def _groups(lines: Lines, plan: TilePlan, channels: int) -> list[Lines]:
     return [lines[start:stop] for start, stop in pairwise(ends)]
 
 
-def _transform_down(padded: Tensor, groups: list[Lines], plan: TilePlan) -> list[Tensor]:
+def _transform_down(fill: Fill, groups: list[Lines], plan: TilePlan, inputs: int) -> list[Tensor]:
     """Step 1: for each group `(Fy, 2, lines * padded_width, inputs)`, flat, and a rest."""
-    inputs, width = padded.shape[3], plan.padded_width
-    sizes = [plan.size_y * len(lines) * width * inputs for lines in groups]
+    size, width = plan.size_y, plan.padded_width
+    sizes = [size * len(lines) * width * inputs for lines in groups]
     rest = plan.kernel * inputs
     flat = workspace.take("columns", sum(sizes) + len(groups) * rest)
     results = _cut(flat, [size + rest for size in sizes])
-    wides: list[Tensor] = []
-    targets: list[Tensor] = []
-    for lines, size, result in zip(groups, sizes, results, strict=True):
+    targets: list[tuple[int, int, Tensor]] = []
+    for lines, floats, result in zip(groups, sizes, results, strict=True):
         # What the very last tile reads beyond its row must be finite, for it is multiplied.
-        result[size:] = 0
-        targets += result[:size].view(plan.size_y, len(lines), width * inputs).unbind(1)
-        for image, line in lines:
-            rows = padded[image, line * plan.step_y : line * plan.step_y + plan.size_y]
-            wides.append(rows.view(plan.size_y, -1))
-    _products_of_each(forward_down(plan.size_y, plan.size_y), wides, targets)
+        result[floats:] = 0
+        places = result[:floats].view(size, len(lines), width * inputs).unbind(1)
+        targets += [(*line, place) for line, place in zip(lines, places, strict=True)]
+    down = forward_down(size, size)
+    most = max(1, BLOCK_COLUMNS // inputs)
+
+    def transform(piece: tuple[int, int]) -> None:
+        index, left = piece
+        image, line, target = targets[index]
+        columns = min(most, width - left)
+        # A column more than is used: rows that lie a power of two apart share lines of the cache.
+        block = workspace.take("rows of tiles", size, columns + 1, inputs)
+        top = line * plan.step_y
+        fill(image, Region(top, top + size, left, left + columns), block[:, :columns])
+        wide = block.flatten(1)[:, : columns * inputs]
+        matmul_wide(down, wide, target[:, left * inputs : (left + columns) * inputs])
+
+    for_each(
+        transform,
+        [(index, left) for index in range(len(targets)) for left in range(0, width, most)],
+    )
     return results
 
 
@@ -236,7 +260,7 @@ def _products_of_each(matrix: Tensor, wides: Sequence[Tensor], targets: Sequence
     def multiply(piece: tuple[int, int]) -> None:
         index, start = piece
         block = slice(start, start + BLOCK_COLUMNS)
-        matmul(matrix, wides[index][:, block], targets[index][:, block])
+        matmul_wide(matrix, wides[index][:, block], targets[index][:, block])
 
     for_each(
         multiply,
@@ -315,7 +339,7 @@ def _transform_up(
         image, line, wide = lines[index]
         columns = min(width, plan.width - left)
         band = workspace.take("band", plan.step_y, columns * outputs)
-        matmul(up, wide[:, left * outputs : (left + columns) * outputs], band)
+        matmul_wide(up, wide[:, left * outputs : (left + columns) * outputs], band)
         top = line * plan.step_y
         pixels = band.view(plan.step_y, columns, outputs)
         emit(image, top, left, pixels[: plan.height - top])

@@ -34,6 +34,13 @@ ahead in batches of small ones.
 """
 
 
+WIDE_BATCH = 128
+"""Columns of a wide matrix that `matmul_wide` takes at a time."""
+
+SMALL_PRODUCT = 1_000_000
+"""Multiplications up to which OpenBLAS takes its kernels for small products."""
+
+
 def matmul(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
     """Multiply float32 matrices, or batches of them, on the CPU and without gradients.
 
@@ -49,6 +56,34 @@ def matmul(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
         np.matmul(a.numpy(), b.numpy(), out=out.numpy())
         return out
     return torch.bmm(a, b, out=out) if out.ndim == 3 else torch.mm(a, b, out=out)
+
+
+def matmul_wide(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """Multiply a small matrix by a very wide one, as `matmul` does.
+
+    OpenBLAS copies the wide operand piece by piece before it multiplies, which takes half as long
+    as the product itself. For small products it has kernels that read the operands where they lie,
+    so the columns go through in batches of few.
+
+    Args:
+        a: `(rows, inner)`.
+        b: `(inner, columns)`, rows contiguous, or a block of columns of such a matrix.
+        out: `(rows, columns)`, likewise.
+
+    Returns:
+        `out`.
+    """
+    inner, columns = b.shape
+    batched = columns - columns % WIDE_BATCH
+    if not numpy_is_faster() or a.shape[0] * inner * WIDE_BATCH > SMALL_PRODUCT or not batched:
+        return matmul(a, b, out)
+    wides, results = (
+        part[:, :batched].view(part.shape[0], -1, WIDE_BATCH).transpose(0, 1) for part in (b, out)
+    )
+    np.matmul(a.numpy(), wides.numpy(), out=results.numpy())
+    if batched < columns:
+        matmul(a, b[:, batched:], out[:, batched:])
+    return out
 
 
 def map_channels(pixels: Tensor, weight: Tensor, out: Tensor) -> Tensor:

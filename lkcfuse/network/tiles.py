@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from torch import Tensor
-
 # Measured on two cores with AVX-512, in single-precision operations per nanosecond: what a matrix
 # product, a native channels-last convolution and a pass over memory reach. Only ratios matter.
 PRODUCT_RATE = 140.0
@@ -63,15 +61,6 @@ class TilePlan:
     def padded_width(self) -> int:
         """Columns of the padded image."""
         return self.columns * self.step_x
-
-    def pad(self, image: Tensor) -> Tensor:
-        """Zero pad `(N, H, W, C)` for `convolve`: K // 2 above and left, what is left elsewhere."""
-        margin = self.kernel // 2
-        padded = image.new_zeros(
-            image.shape[0], self.padded_height, self.padded_width, image.shape[3]
-        )
-        padded[:, margin : margin + self.height, margin : margin + self.width] = image
-        return padded
 
     def lines_at_once(self, inputs: int, outputs: int, lines: int) -> int:
         """How many of a number of rows of tiles to transform at a time, within `CHUNK_FLOATS`."""

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lkcfuse.inference.regions import Region, cut
 from lkcfuse.inference.statistics import Gathering, JointGathering, batch_norm, concatenated
+from lkcfuse.network.regions import Region, cut
 
 
 def gather(values, sizes):

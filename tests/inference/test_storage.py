@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from lkcfuse.errors import ResourceError
-from lkcfuse.inference.regions import Region, cut
 from lkcfuse.inference.storage import MemoryMap, MemoryPool, Scratch
+from lkcfuse.network.regions import Region, cut
 
 
 @pytest.fixture(params=["memory", "scratch", "scratch written out soon", "half scratch"])

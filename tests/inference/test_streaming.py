@@ -77,7 +77,7 @@ def stored(height, width, channels):
 
 
 def _all(values):
-    from lkcfuse.inference.regions import Region
+    from lkcfuse.network.regions import Region
 
     return Region(0, values.shape[0], 0, values.shape[1])
 
