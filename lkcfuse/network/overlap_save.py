@@ -9,11 +9,11 @@ the result, K being the side of the kernel. Per tile and channel:
 Images are `(H, W, channels)`, channels last. Then each of the five steps is a real matrix product
 on memory as it lies, and nothing is ever permuted or copied in between:
 
-    1. DFT down the columns:     (2 Fy, Ny) @ (Ny, W * inputs)       once a row of tiles
+    1. DFT down the columns:     (Fy, Fy) @ (Fy, W * inputs), twice  once a row of tiles
     2. DFT along the rows:       (Nx, Nx) @ (Nx, inputs), twice      once a tile and frequency down
     3. product with the kernel:  (tiles, inputs) @ (inputs, outputs) once a frequency, 3 or 4 times
     4. inverse along the rows:   (step, Nx) @ (Nx, outputs), twice   once a tile and frequency down
-    5. inverse down the columns: (step, 2 Fy) @ (2 Fy, W * outputs)  once a row of tiles
+    5. inverse up the columns:   (step / 2, Fy) @ (Fy, W * outputs), twice, once a row of tiles
 
 A transform as a product costs more operations than a fast one, but runs at the speed of a matrix
 product, takes any even tile size (so tiles fit the image), and computes only the pixels that are
@@ -30,6 +30,11 @@ wrap-around changes sign, which overlap-save never sees). None of them is its ow
 
 Along the rows the opposites come after the frequencies, in the same order.
 
+Places are counted from the middle of a tile, of what it gives, and of the kernel, which moves none
+of them against the others. There the cosine is even and the sine odd, so down the columns, where
+rows are long, the real part is made of the sums of a tile's rows and their mirror images, and the
+imaginary part of the differences: that halves step 1, and the same backwards halves step 5.
+
 A complex product takes three real ones: with the kernel's spectrum c + id kept as c, d - c and
 -(d + c), that of a + ib is (a + b) c - b (d + c) and (a + b) c + a (d - c). Where channels are few
 and products can add to what is there, the plain four are faster: see `row_steps.spectrum_parts`.
@@ -44,9 +49,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import accumulate, pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,11 +60,11 @@ from lkcfuse.network.dft import cosines_and_sines, forward_down, inverse_along, 
 from lkcfuse.network.parallel import for_each
 from lkcfuse.network.products import Array, matmul, matmul_wide
 from lkcfuse.network.regions import Region
-from lkcfuse.network.row_steps import Folding, RowSteps, RowTransform, spectrum_parts
+from lkcfuse.network.row_steps import AS_TORCH_DOES, Folding, RowSteps, RowTransform, spectrum_parts
 from lkcfuse.network.tiles import TilePlan
 from lkcfuse.network.workspace import new_tensor, workspace
 
-BLOCK_COLUMNS = 8192
+BLOCK_COLUMNS = 16384
 """Columns that a transform down goes through at a time, pixels times channels: a core's cache."""
 
 PIECE_FLOATS = 512 * 1024
@@ -126,7 +132,11 @@ def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -
     taps = weight.permute(2, 3, 1, 0).reshape(kernel, kernel * pairs)
     # The conjugate turns the product into the correlation that machine learning calls convolution.
     lines = new_tensor(2 * fy, kernel * pairs)
-    _products_of_each(cosines_and_sines(ny, kernel), [taps], [lines])
+    down = cosines_and_sines(ny, kernel)
+    for_each(
+        lambda block: matmul_wide(down, taps[:, block], lines[:, block]),
+        _blocks(kernel * pairs),
+    )
     real, imag = lines.view(2, fy, kernel, pairs)
     parts = spectrum_parts(inputs, outputs)
     spectrum = new_tensor(parts, fy, nx, pairs) if out is None else out.view(parts, fy, nx, pairs)
@@ -180,8 +190,11 @@ def weight_gradient(fill: Fill, inputs: int, grad: Tensor, plan: TilePlan) -> Te
     bands = cut.view(len(lines), plan.step_y, plan.padded_width * outputs)
     size = 2 * fy * len(lines) * plan.padded_width * outputs
     grad_columns = workspace.take("grad columns", size)
-    down = forward_down(plan.size_y, plan.step_y)
-    _products_of_each(down, list(bands), grad_columns.view(2 * fy, len(lines), -1).unbind(1))
+    places = grad_columns.view(2 * fy, len(lines), -1)
+    for_each(
+        lambda piece: _fold_down(bands[piece[0]][:, piece[1]], places[:, piece[0], piece[1]]),
+        [(index, block) for index in range(len(lines)) for block in _blocks(places.shape[2])],
+    )
     grad_source = _tiles(grad_columns, plan.step_x, plan, tiles, outputs)
     correlation = new_tensor(fy, 2, nx, inputs, outputs)
     tools = threading.local()
@@ -228,7 +241,6 @@ def _transform_down(fill: Fill, groups: list[Lines], plan: TilePlan, inputs: int
         result[floats:] = 0
         places = result[:floats].view(size, len(lines), width * inputs).unbind(1)
         targets += [(*line, place) for line, place in zip(lines, places, strict=True)]
-    down = forward_down(size, size)
     most = max(1, BLOCK_COLUMNS // inputs)
 
     def transform(piece: tuple[int, int]) -> None:
@@ -240,7 +252,7 @@ def _transform_down(fill: Fill, groups: list[Lines], plan: TilePlan, inputs: int
         top = line * plan.step_y
         fill(image, Region(top, top + size, left, left + columns), block[:, :columns])
         wide = block.flatten(1)[:, : columns * inputs]
-        matmul_wide(down, wide, target[:, left * inputs : (left + columns) * inputs])
+        _fold_down(wide, target[:, left * inputs : (left + columns) * inputs])
 
     for_each(
         transform,
@@ -254,22 +266,40 @@ def _cut(buffer: Tensor, sizes: list[int]) -> list[Tensor]:
     return [buffer[start:stop] for start, stop in pairwise(accumulate(sizes, initial=0))]
 
 
-def _products_of_each(matrix: Tensor, wides: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
-    """A small matrix times very wide ones, in blocks that stay in cache."""
+def _blocks(columns: int) -> list[slice]:
+    """Cut very wide matrices into blocks of columns that stay in cache."""
+    return [slice(start, start + BLOCK_COLUMNS) for start in range(0, columns, BLOCK_COLUMNS)]
 
-    def multiply(piece: tuple[int, int]) -> None:
-        index, start = piece
-        block = slice(start, start + BLOCK_COLUMNS)
-        matmul_wide(matrix, wides[index][:, block], targets[index][:, block])
 
-    for_each(
-        multiply,
-        [
-            (index, start)
-            for index, target in enumerate(targets)
-            for start in range(0, target.shape[1], BLOCK_COLUMNS)
-        ],
-    )
+@AS_TORCH_DOES
+def _fold_down(wide: Tensor, out: Tensor) -> None:
+    """Transform `(points, columns)` down to `(size, columns)`, real and imaginary parts in turn.
+
+    Overwrites the first half of what it is given.
+    """
+    points, columns = wide.shape
+    real, imag = forward_down(out.shape[0], points)
+    odd = workspace.take("odd", points // 2, columns)
+    first, second = wide[: points // 2].numpy(), wide[points // 2 :].numpy()[::-1]
+    np.subtract(first, second, out=odd.numpy())
+    np.add(first, second, out=first)
+    matmul_wide(real, wide[: points // 2], out[::2])
+    matmul_wide(imag, odd, out[1::2])
+
+
+@AS_TORCH_DOES
+def _unfold_up(rows: Tensor, size_x: int, out: Tensor) -> None:
+    """Transform `(size, columns)`, parts in turn, up to `(points, columns)`."""
+    points, columns = out.shape
+    real, imag = inverse_up(rows.shape[0], size_x, points)
+    half = real.shape[0]
+    odd = workspace.take("odd", half, columns)
+    matmul_wide(real, rows[::2], out[:half])
+    matmul_wide(imag, rows[1::2], odd)
+    first, second = out[:half].numpy(), out[points - half :].numpy()[::-1]
+    # Of an odd number of points the middle is in both halves, and its odd part is zero.
+    np.subtract(first, odd.numpy(), out=second)
+    np.add(first, odd.numpy(), out=first)
 
 
 def _tiles(columns: Tensor, points: int, plan: TilePlan, tiles: int, channels: int) -> Array:
@@ -326,7 +356,6 @@ def _transform_up(
     rows: list[Tensor], groups: list[Lines], plan: TilePlan, outputs: int, emit: Emit
 ) -> None:
     """Step 5, in pieces of a row of tiles; emits what `convolve` does."""
-    up = inverse_up(plan.size_y, plan.size_x, plan.step_y)
     width = max(1, PIECE_FLOATS // (plan.step_y * outputs))
     lines = [
         (image, line, part[:, index])
@@ -339,7 +368,7 @@ def _transform_up(
         image, line, wide = lines[index]
         columns = min(width, plan.width - left)
         band = workspace.take("band", plan.step_y, columns * outputs)
-        matmul_wide(up, wide[:, left * outputs : (left + columns) * outputs], band)
+        _unfold_up(wide[:, left * outputs : (left + columns) * outputs], plan.size_x, band)
         top = line * plan.step_y
         pixels = band.view(plan.step_y, columns, outputs)
         emit(image, top, left, pixels[: plan.height - top])
@@ -364,6 +393,6 @@ def _kernel_from_spectrum(spectrum: Tensor, plan: TilePlan) -> Tensor:
 
     for_each(transform, range(fy))
     taps = new_tensor(kernel, kernel * pairs)
-    up = inverse_up(plan.size_y, nx, kernel)
-    _products_of_each(up, [rows.view(2 * fy, kernel * pairs)], [taps])
+    wide = rows.view(2 * fy, kernel * pairs)
+    for_each(lambda block: _unfold_up(wide[:, block], nx, taps[:, block]), _blocks(kernel * pairs))
     return taps.view(kernel, kernel, inputs, outputs).permute(3, 2, 0, 1).contiguous()

@@ -26,7 +26,7 @@ PASS_OPERATIONS = 36
 Sum = tuple[Tensor, Tensor, Tensor]
 """Two operands and the place of their sum, or difference."""
 
-_AS_TORCH_DOES = np.errstate(over="ignore", invalid="ignore")
+AS_TORCH_DOES = np.errstate(over="ignore", invalid="ignore")
 """No warning of what is not finite: whoever has the result will see it there."""
 
 
@@ -179,7 +179,7 @@ class ThreeProducts:
             operand(part.transpose(0, 1)) for part in (data.real, data.imag, data.both)
         )
 
-    @_AS_TORCH_DOES
+    @AS_TORCH_DOES
     def run(self, kernels: Sequence[Array]) -> None:
         """Multiply with the three parts of kernels."""
         multiply(self._both, operand(kernels[0]), self._for_both)
@@ -213,7 +213,7 @@ class Folding:
         self._frequencies, self._opposites = halves[::2], halves[1::2]
         self._minuends, self._subtrahends = halves[2:0:-1], halves[3::-3]
 
-    @_AS_TORCH_DOES
+    @AS_TORCH_DOES
     def run(self) -> None:
         """Make the result of the parts."""
         np.add(self._frequencies, self._opposites, out=self._sums)
