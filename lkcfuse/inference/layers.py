@@ -128,12 +128,8 @@ def _fourier(
             moved = part.moved(region.top - margin, region.left - margin)
             fill_region(moved, whole, out, features.fill)
 
-        def emit_piece(
-            _image: int, top: int, left: int, values: Tensor, region: Region = region
-        ) -> None:
-            top, left = region.top + top, region.left + left
-            height, width, _ = values.shape
-            emit(Region(top, top + height, left, left + width), values)
+        def emit_piece(_image: int, part: Region, values: Tensor, region: Region = region) -> None:
+            emit(part.moved(region.top, region.left), values)
 
         overlap_save(fill, spectrum, part, emit_piece)
         advance(conv.weight.numel() * region.height * region.width)
@@ -147,7 +143,7 @@ def largest_region(plan: TilePlan, inputs: int, outputs: int, tile: int | None) 
     that its last tile cannot give, so its width is a whole number of steps less K - 1.
     """
     margin = plan.kernel // 2
-    floats_per_tile = 2 * plan.frequencies_y * plan.step_x * (inputs + outputs)
+    floats_per_tile = 2 * plan.frequencies_y * plan.step_x * max(inputs, outputs)
     across = min(plan.columns, CHUNK_FLOATS // floats_per_tile)
     down = plan.rows
     if tile is not None:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from lkcfuse.network.overlap_save import Fill, convolve, kernel_spectrum, weight_gradient
+from lkcfuse.network.column_steps import Fill
+from lkcfuse.network.overlap_save import convolve, kernel_spectrum, weight_gradient
 from lkcfuse.network.products import single_threaded
 from lkcfuse.network.regions import Region, fill_region
 from lkcfuse.network.tiles import plan_tiles
@@ -94,9 +95,8 @@ def _same(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     weight, bias = weight.detach(), bias if bias is None else bias.detach()
     out = new_tensor(x.shape[0], x.shape[2], x.shape[3], weight.shape[0])
 
-    def emit(image: int, top: int, left: int, values: Tensor) -> None:
-        height, width, _ = values.shape
-        target = out[image, top : top + height, left : left + width]
+    def emit(image: int, region: Region, values: Tensor) -> None:
+        target = out[image, region.top : region.bottom, region.left : region.right]
         if bias is None:
             target.copy_(values)
         else:

@@ -47,50 +47,29 @@ row; only pixels beyond the image's edge depend on what it finds there.
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Callable
-from itertools import accumulate, pairwise
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from lkcfuse.network.dft import cosines_and_sines, forward_down, inverse_along, inverse_up
+from lkcfuse.network.column_steps import (
+    BLOCK_COLUMNS,
+    Emit,
+    Fill,
+    Group,
+    Line,
+    fold_down,
+    make_groups,
+    transform_down,
+    transform_up,
+    unfold_up,
+)
+from lkcfuse.network.dft import cosines_and_sines, inverse_along
 from lkcfuse.network.parallel import for_each
-from lkcfuse.network.products import Array, matmul, matmul_wide
-from lkcfuse.network.regions import Region
-from lkcfuse.network.row_steps import AS_TORCH_DOES, Folding, RowSteps, RowTransform, spectrum_parts
+from lkcfuse.network.products import matmul, matmul_wide
+from lkcfuse.network.row_steps import Folding, RowSteps, RowTransform, spectrum_parts
 from lkcfuse.network.tiles import TilePlan
 from lkcfuse.network.workspace import new_tensor, workspace
-
-BLOCK_COLUMNS = 16384
-"""Columns that a transform down goes through at a time, pixels times channels: a core's cache."""
-
-PIECE_FLOATS = 512 * 1024
-"""Floats of a piece of the result: a core's cache."""
-
-GROUP_FLOATS = 256 * 1024
-"""Floats of a group of tiles in steps 2 to 4, of which some ten buffers are in use."""
-
-SMALLEST_GROUP = 24
-"""Tiles of a group at least: below it the products with the kernels are slow."""
-
-Lines = list[tuple[int, int]]
-"""Rows of tiles: the image of each, and its place there."""
-
-Fill = Callable[[int, Region, Tensor], None]
-"""Writes a part of a padded image: image, part, and where to, `(rows, columns, inputs)`.
-
-The image starts at row and column K // 2 of the padded one; around it are zeros, or the pixels that
-adjoin it. Called in any thread and in any order.
-"""
-
-Emit = Callable[[int, int, int, Tensor], None]
-"""Takes a piece of a result: image, first row, first column, values `(rows, columns, outputs)`.
-
-Called in any thread and in any order. The values may be changed, and last until it returns.
-"""
 
 
 def convolve(fill: Fill, spectrum: Tensor, plan: TilePlan, emit: Emit, *, images: int = 1) -> None:
@@ -107,10 +86,10 @@ def convolve(fill: Fill, spectrum: Tensor, plan: TilePlan, emit: Emit, *, images
     lines = [(image, row) for image in range(images) for row in range(plan.rows)]
     size = plan.lines_at_once(inputs, outputs, len(lines))
     for start in range(0, len(lines), size):
-        groups = _groups(lines[start : start + size], plan, max(inputs, outputs))
-        columns = _transform_down(fill, groups, plan, inputs)
-        rows = _multiply(columns, spectrum, plan, groups)
-        _transform_up(rows, groups, plan, outputs, emit)
+        groups = make_groups(lines[start : start + size], plan, max(inputs, outputs))
+        transform_down(fill, groups, plan, inputs)
+        _multiply(groups, spectrum, plan)
+        transform_up(groups, plan, outputs, emit)
 
 
 def kernel_spectrum(weight: Tensor, plan: TilePlan, out: Tensor | None = None) -> Tensor:
@@ -180,29 +159,31 @@ def weight_gradient(fill: Fill, inputs: int, grad: Tensor, plan: TilePlan) -> Te
     images, outputs = grad.shape[0], grad.shape[3]
     nx, fy = plan.size_x, plan.frequencies_y
     lines = [(image, row) for image in range(images) for row in range(plan.rows)]
-    tiles = len(lines) * plan.columns
-    (columns,) = _transform_down(fill, [lines], plan, inputs)
-    source = _tiles(columns, plan.size_x, plan, tiles, inputs)
+    data = _one_group(lines, plan, inputs, "columns")
+    transform_down(fill, [data], plan, inputs)
+    source = data.as_tiles(nx, inputs)
     # The gradient is cut into the pixels that tiles give, without overlap; the rest of a tile is
     # zero, so the transforms need not be told of it.
     cut = grad.new_zeros(images, plan.rows * plan.step_y, plan.padded_width, outputs)
     cut[:, : plan.height, : plan.width] = grad
     bands = cut.view(len(lines), plan.step_y, plan.padded_width * outputs)
-    size = 2 * fy * len(lines) * plan.padded_width * outputs
-    grad_columns = workspace.take("grad columns", size)
-    places = grad_columns.view(2 * fy, len(lines), -1)
-    for_each(
-        lambda piece: _fold_down(bands[piece[0]][:, piece[1]], places[:, piece[0], piece[1]]),
-        [(index, block) for index in range(len(lines)) for block in _blocks(places.shape[2])],
-    )
-    grad_source = _tiles(grad_columns, plan.step_x, plan, tiles, outputs)
+    gradient = _one_group(lines, plan, outputs, "columns of the gradient")
+
+    def transform(piece: tuple[int, slice]) -> None:
+        index, block = piece
+        real, imag = gradient.parts(index, outputs)
+        fold_down(bands[index][:, block], real[:, block], imag[:, block])
+
+    blocks = _blocks(bands.shape[2])
+    for_each(transform, [(index, block) for index in range(len(lines)) for block in blocks])
+    grad_source = gradient.as_tiles(plan.step_x, outputs)
     correlation = new_tensor(fy, 2, nx, inputs, outputs)
     tools = threading.local()
 
     def multiply(frequency: int) -> None:
         if not hasattr(tools, "x"):
-            tools.x = RowTransform(nx, nx, tiles, inputs)
-            tools.g = RowTransform(nx, plan.step_x, tiles, outputs, " of the gradient")
+            tools.x = RowTransform(nx, nx, data.tiles, inputs)
+            tools.g = RowTransform(nx, plan.step_x, data.tiles, outputs, " of the gradient")
         x, g = tools.x, tools.g
         x.run(source[frequency])
         g.run(grad_source[frequency])
@@ -220,50 +201,10 @@ def weight_gradient(fill: Fill, inputs: int, grad: Tensor, plan: TilePlan) -> Te
     return _kernel_from_spectrum(correlation, plan)
 
 
-def _groups(lines: Lines, plan: TilePlan, channels: int) -> list[Lines]:
-    """Share rows of tiles out among groups that stay in cache, sizes one apart."""
-    tiles = max(SMALLEST_GROUP, GROUP_FLOATS // (plan.size_x * channels))
-    count = math.ceil(len(lines) / max(1, round(tiles / plan.columns)))
-    ends = [len(lines) * index // count for index in range(count + 1)]
-    return [lines[start:stop] for start, stop in pairwise(ends)]
-
-
-def _transform_down(fill: Fill, groups: list[Lines], plan: TilePlan, inputs: int) -> list[Tensor]:
-    """Step 1: for each group `(Fy, 2, lines * padded_width, inputs)`, flat, and a rest."""
-    size, width = plan.size_y, plan.padded_width
-    sizes = [size * len(lines) * width * inputs for lines in groups]
-    rest = plan.kernel * inputs
-    flat = workspace.take("columns", sum(sizes) + len(groups) * rest)
-    results = _cut(flat, [size + rest for size in sizes])
-    targets: list[tuple[int, int, Tensor]] = []
-    for lines, floats, result in zip(groups, sizes, results, strict=True):
-        # What the very last tile reads beyond its row must be finite, for it is multiplied.
-        result[floats:] = 0
-        places = result[:floats].view(size, len(lines), width * inputs).unbind(1)
-        targets += [(*line, place) for line, place in zip(lines, places, strict=True)]
-    most = max(1, BLOCK_COLUMNS // inputs)
-
-    def transform(piece: tuple[int, int]) -> None:
-        index, left = piece
-        image, line, target = targets[index]
-        columns = min(most, width - left)
-        # A column more than is used: rows that lie a power of two apart share lines of the cache.
-        block = workspace.take("rows of tiles", size, columns + 1, inputs)
-        top = line * plan.step_y
-        fill(image, Region(top, top + size, left, left + columns), block[:, :columns])
-        wide = block.flatten(1)[:, : columns * inputs]
-        _fold_down(wide, target[:, left * inputs : (left + columns) * inputs])
-
-    for_each(
-        transform,
-        [(index, left) for index in range(len(targets)) for left in range(0, width, most)],
-    )
-    return results
-
-
-def _cut(buffer: Tensor, sizes: list[int]) -> list[Tensor]:
-    """Cut a buffer into parts of sizes given."""
-    return [buffer[start:stop] for start, stop in pairwise(accumulate(sizes, initial=0))]
+def _one_group(lines: list[Line], plan: TilePlan, channels: int, name: str) -> Group:
+    """All rows of tiles in one group, in a buffer of the calling thread."""
+    pitch = Group.pitch(len(lines), plan, channels)
+    return Group(lines, plan, workspace.take(name, plan.frequencies_y, pitch))
 
 
 def _blocks(columns: int) -> list[slice]:
@@ -271,64 +212,12 @@ def _blocks(columns: int) -> list[slice]:
     return [slice(start, start + BLOCK_COLUMNS) for start in range(0, columns, BLOCK_COLUMNS)]
 
 
-@AS_TORCH_DOES
-def _fold_down(wide: Tensor, out: Tensor) -> None:
-    """Transform `(points, columns)` down to `(size, columns)`, real and imaginary parts in turn.
-
-    Overwrites the first half of what it is given.
-    """
-    points, columns = wide.shape
-    real, imag = forward_down(out.shape[0], points)
-    odd = workspace.take("odd", points // 2, columns)
-    first, second = wide[: points // 2].numpy(), wide[points // 2 :].numpy()[::-1]
-    np.subtract(first, second, out=odd.numpy())
-    np.add(first, second, out=first)
-    matmul_wide(real, wide[: points // 2], out[::2])
-    matmul_wide(imag, odd, out[1::2])
-
-
-@AS_TORCH_DOES
-def _unfold_up(rows: Tensor, size_x: int, out: Tensor) -> None:
-    """Transform `(size, columns)`, parts in turn, up to `(points, columns)`."""
-    points, columns = out.shape
-    real, imag = inverse_up(rows.shape[0], size_x, points)
-    half = real.shape[0]
-    odd = workspace.take("odd", half, columns)
-    matmul_wide(real, rows[::2], out[:half])
-    matmul_wide(imag, rows[1::2], odd)
-    first, second = out[:half].numpy(), out[points - half :].numpy()[::-1]
-    # Of an odd number of points the middle is in both halves, and its odd part is zero.
-    np.subtract(first, odd.numpy(), out=second)
-    np.add(first, odd.numpy(), out=first)
-
-
-def _tiles(columns: Tensor, points: int, plan: TilePlan, tiles: int, channels: int) -> Array:
-    """What step 1 made, tile by tile as they overlap: `(Fy, 2 tiles, points, channels)`.
-
-    The imaginary parts of all tiles come after the real ones, a stride as from tile to tile away.
-    """
-    stride = plan.step_x * channels
-    size = (plan.frequencies_y, 2 * tiles, points, channels)
-    return columns.as_strided(size, (2 * tiles * stride, stride, channels, 1)).numpy()
-
-
-def _multiply(
-    columns: list[Tensor], spectrum: Tensor, plan: TilePlan, groups: list[Lines]
-) -> list[Tensor]:
-    """Steps 2 to 4: for each group `(2 Fy, lines, padded_width * outputs)`."""
-    parts, _, _, inputs, outputs = spectrum.shape
-    fy, kernels = plan.frequencies_y, spectrum.numpy()
-    tiles = [len(lines) * plan.columns for lines in groups]
-    flat = workspace.take("rows", sum(tiles), 2 * fy * plan.step_x * outputs)
-    rows = [
-        part.view(fy, 2 * count, plan.step_x, outputs)
-        for part, count in zip(_cut(flat, tiles), tiles, strict=True)
-    ]
-    sources = [
-        _tiles(part, plan.size_x, plan, count, inputs)
-        for part, count in zip(columns, tiles, strict=True)
-    ]
-    targets = [part.numpy() for part in rows]
+def _multiply(groups: list[Group], spectrum: Tensor, plan: TilePlan) -> None:
+    """Steps 2 to 4, in place."""
+    parts, fy, _, inputs, outputs = spectrum.shape
+    kernels = spectrum.numpy()
+    sources = [group.as_tiles(plan.size_x, inputs) for group in groups]
+    targets = [group.as_tiles(plan.step_x, outputs) for group in groups]
     tools = threading.local()
 
     def multiply(piece: tuple[int, int]) -> None:
@@ -336,46 +225,15 @@ def _multiply(
             # The largest first: the others then share its buffers.
             tools.steps = {
                 count: RowSteps(plan.size_x, plan.step_x, count, inputs, outputs, parts)
-                for count in sorted(set(tiles), reverse=True)
+                for count in sorted({group.tiles for group in groups}, reverse=True)
             }
         frequency, number = piece
-        tools.steps[tiles[number]].run(
+        tools.steps[groups[number].tiles].run(
             sources[number][frequency], kernels[:, frequency], targets[number][frequency]
         )
 
     for_each(
         multiply, [(frequency, number) for frequency in range(fy) for number in range(len(groups))]
-    )
-    return [
-        part.view(2 * fy, len(lines), plan.padded_width * outputs)
-        for part, lines in zip(rows, groups, strict=True)
-    ]
-
-
-def _transform_up(
-    rows: list[Tensor], groups: list[Lines], plan: TilePlan, outputs: int, emit: Emit
-) -> None:
-    """Step 5, in pieces of a row of tiles; emits what `convolve` does."""
-    width = max(1, PIECE_FLOATS // (plan.step_y * outputs))
-    lines = [
-        (image, line, part[:, index])
-        for part, group in zip(rows, groups, strict=True)
-        for index, (image, line) in enumerate(group)
-    ]
-
-    def transform(piece: tuple[int, int]) -> None:
-        index, left = piece
-        image, line, wide = lines[index]
-        columns = min(width, plan.width - left)
-        band = workspace.take("band", plan.step_y, columns * outputs)
-        _unfold_up(wide[:, left * outputs : (left + columns) * outputs], plan.size_x, band)
-        top = line * plan.step_y
-        pixels = band.view(plan.step_y, columns, outputs)
-        emit(image, top, left, pixels[: plan.height - top])
-
-    for_each(
-        transform,
-        [(index, left) for index in range(len(lines)) for left in range(0, plan.width, width)],
     )
 
 
@@ -394,5 +252,9 @@ def _kernel_from_spectrum(spectrum: Tensor, plan: TilePlan) -> Tensor:
     for_each(transform, range(fy))
     taps = new_tensor(kernel, kernel * pairs)
     wide = rows.view(2 * fy, kernel * pairs)
-    for_each(lambda block: _unfold_up(wide[:, block], nx, taps[:, block]), _blocks(kernel * pairs))
+    real, imag = wide[::2], wide[1::2]
+    for_each(
+        lambda block: unfold_up(real[:, block], imag[:, block], nx, taps[:, block]),
+        _blocks(kernel * pairs),
+    )
     return taps.view(kernel, kernel, inputs, outputs).permute(3, 2, 0, 1).contiguous()

@@ -64,7 +64,7 @@ class TilePlan:
 
     def lines_at_once(self, inputs: int, outputs: int, lines: int) -> int:
         """How many of a number of rows of tiles to transform at a time, within `CHUNK_FLOATS`."""
-        floats = 2 * self.frequencies_y * self.padded_width * (inputs + outputs)
+        floats = 2 * self.frequencies_y * self.padded_width * max(inputs, outputs)
         chunks = math.ceil(lines * floats / CHUNK_FLOATS)
         return math.ceil(lines / chunks)
 
