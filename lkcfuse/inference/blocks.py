@@ -18,7 +18,12 @@ from lkcfuse.inference.features import Features, FirstMaps, Linear, Pointwise, S
 from lkcfuse.inference.fusion import fuse
 from lkcfuse.inference.layers import SpectrumCache
 from lkcfuse.inference.maps import Maps, Measured, bands_of
-from lkcfuse.inference.statistics import ChannelStatistics, Gathering, JointGathering
+from lkcfuse.inference.statistics import (
+    ChannelStatistics,
+    Gathering,
+    JointGathering,
+    JointStatistics,
+)
 from lkcfuse.network.blocks import (
     LargeKernelBlock,
     MultipathAdaptiveFusion,
@@ -65,7 +70,7 @@ class Blocks:
             gathering.add(band, features.compute(band))
 
         for_each(work, bands_of(features, features.channels))
-        return gathering.statistics(features.channels)
+        return gathering.statistics()
 
     def convolve(
         self,
@@ -74,6 +79,7 @@ class Blocks:
         into: Measured,
         *shortcuts: Shortcut,
         bias: Tensor | None = None,
+        joint: bool = False,
     ) -> None:
         """Convolve, add the shortcuts and biases, store and measure.
 
@@ -85,9 +91,11 @@ class Blocks:
             into: Where the result goes.
             shortcuts: What is added to it.
             bias: `(channels,)`, that of the shortcuts.
+            joint: Whether to measure covariances too, for a large-kernel block that comes next.
         """
         biases = [part for part in (conv.bias, bias) if part is not None]
-        with self._storing(into, sum(biases[1:], biases[0]) if biases else None) as store:
+        total = sum(biases[1:], biases[0]) if biases else None
+        with self._storing(into, total, joint=joint) as store:
 
             def emit(region: Region, values: Tensor) -> None:
                 for shortcut in shortcuts:
@@ -99,27 +107,29 @@ class Blocks:
             )
 
     def residual(self, x: Measured, block: ResidualBlock, level: int) -> None:
-        """A residual block without a convolution on the shortcut, in place."""
+        """A residual block without a convolution on the shortcut, in place; measures jointly."""
         inner = self._maps.inner(level, x.map.channels)
         self.convolve(x.normalised(block.first.norm), block.first.conv, inner)
-        self.convolve(inner.normalised(block.second.norm), block.second.conv, x, x)
+        self.convolve(inner.normalised(block.second.norm), block.second.conv, x, x, joint=True)
         inner.map.release()
 
     def large_kernel(
-        self, x: Measured, block: LargeKernelBlock, into: Measured, level: int
+        self,
+        x: Measured,
+        block: LargeKernelBlock,
+        into: Measured,
+        level: int,
+        *,
+        joint: bool = False,
     ) -> None:
-        """A large-kernel block from a map into another, or the same one."""
+        """A large-kernel block from a map, measured jointly, into another or the same one."""
         scale, shift = x.statistics.group_norm(block.norm)
         expand = block.expand.weight[:, :, 0, 0]
         weight, bias = (expand * scale).T, expand @ shift
-        joint = JointGathering()
-
-        def measure(band: Region) -> None:
-            joint.add(band, x.map.read(band).reshape(-1, channels))
-
         channels = x.map.channels
-        for_each(measure, bands_of(x.map, channels))
-        scale, shift = joint.of_linear(weight, bias).group_norm(block.expand_norm)
+        assert isinstance(x.statistics, JointStatistics)
+        hidden_statistics = x.statistics.of_linear(weight, bias)
+        scale, shift = hidden_statistics.group_norm(block.expand_norm)
         expanded = Pointwise(x.map, weight * scale, bias * scale + shift)
 
         hidden = self._maps.inner(level, expanded.channels)
@@ -139,18 +149,18 @@ class Blocks:
                 target.copy_(result)
 
         for_each(project, bands_of(hidden.map, activated.channels))
-        scale, shift = gathering.statistics(channels).group_norm(block.project_norm)
-        gathering = Gathering()
+        scale, shift = gathering.statistics().group_norm(block.project_norm)
+        results = JointGathering() if joint else Gathering()
 
         def add(band: Region) -> None:
             result = workspace.take("result", band.height, band.width, channels)
             torch.addcmul(shift, projected.map.read(band), scale, out=result)
             with into.map.writing(band) as target:
                 torch.add(result, x.map.read(band), out=target)
-                gathering.add(band, target)
+                results.add(band, target)
 
         for_each(add, bands_of(x.map, channels))
-        into.statistics = gathering.statistics(channels)
+        into.statistics = results.statistics()
         hidden.map.release()
 
     def fused_residual(
@@ -161,7 +171,9 @@ class Blocks:
         block: ResidualBlock,
         level: int,
     ) -> None:
-        """A fusion module and the residual block after it, in place; the skip is released.
+        """A fusion module and the residual block after it, in place; measures jointly.
+
+        The skip is released.
 
         Of the fusion module's result only `gate * x` is kept, with half its channels: the 1x1
         convolution that doubles them is folded with the normalisation that follows it, and on the
@@ -184,6 +196,7 @@ class Blocks:
             x,
             folded,
             bias=shortcut @ bias + shortcut_bias,
+            joint=True,
         )
         inner.map.release()
 
@@ -203,9 +216,11 @@ class Blocks:
         return double
 
     @contextmanager
-    def _storing(self, into: Measured, bias: Tensor | None) -> Iterator[layers.Emit]:
+    def _storing(
+        self, into: Measured, bias: Tensor | None, *, joint: bool = False
+    ) -> Iterator[layers.Emit]:
         """Measure pieces of a result, and store them with a bias added on the way."""
-        gathering = Gathering()
+        gathering = JointGathering() if joint else Gathering()
 
         def store(region: Region, values: Tensor) -> None:
             gathering.add(region, values)
@@ -216,7 +231,7 @@ class Blocks:
                     torch.add(values, bias, out=target)
 
         yield store
-        into.statistics = gathering.statistics(into.map.channels, bias)
+        into.statistics = gathering.statistics(bias)
 
     def last(self, x: Measured, norm: nn.GroupNorm, conv: nn.Conv2d) -> Tensor:
         """The last convolution, to one channel: `(H, W)`."""

@@ -69,7 +69,7 @@ def fuse(
         matmul(mixed.view(-1, channels), mix, gates.view(-1, channels)).add_(mix_bias)
         with x.map.writing(band) as target:
             torch.mul(gates.sigmoid_(), decoder, out=target)
-            gathering.add(band, target.view(-1, channels))
+            gathering.add(band, target)
 
     for_each(gate, bands_of(x.map, 2 * channels))
-    return gathering.of_linear(expand, bias)
+    return gathering.statistics().of_linear(expand, bias)

@@ -48,6 +48,28 @@ class ChannelStatistics:
         return _affine(group_mean.expand_as(mean), variance.expand_as(mean), norm)
 
 
+@dataclass(frozen=True)
+class JointStatistics(ChannelStatistics):
+    """Statistics of channels and of every linear map of them.
+
+    Attributes:
+        products: `(channels, channels)` float64, sum over pixels of the products of deviations.
+    """
+
+    products: Tensor
+
+    def of_linear(self, weight: Tensor, bias: Tensor) -> ChannelStatistics:
+        """Statistics of `pixels @ weight + bias`, which need not be computed for it.
+
+        Args:
+            weight: `(channels, results)`.
+            bias: `(results,)`.
+        """
+        weight, bias = weight.cpu().double(), bias.cpu().double()
+        deviations = ((self.products @ weight) * weight).sum(0).clamp_min(0)
+        return ChannelStatistics(self.count, self.mean @ weight + bias, deviations)
+
+
 class Gathering:
     """Takes measurements in any order, from any thread, and merges them in one order.
 
@@ -67,16 +89,12 @@ class Gathering:
         mean, variance = torch.batch_norm_update_stats(pixels, None, None, 0.0)
         self._parts.append((region, pixels.shape[0], mean, variance))
 
-    def statistics(self, channels: int, offset: Tensor | None = None) -> ChannelStatistics:
-        """Merge what was taken in.
+    def statistics(self, offset: Tensor | None = None) -> ChannelStatistics:
+        """Merge what was taken in, at least a pixel.
 
         Args:
-            channels: Of the map, for where nothing was.
             offset: `(channels,)`, what has been added to every pixel since it was measured.
         """
-        if not self._parts:
-            nothing = torch.zeros(channels, dtype=torch.float64)
-            return ChannelStatistics(0, nothing, nothing)
         parts = sorted(self._parts, key=lambda part: part[0])
         pixels = torch.tensor([count for _, count, _, _ in parts], dtype=torch.float64)[:, None]
         means = torch.stack([mean for _, _, mean, _ in parts]).cpu().double()
@@ -90,42 +108,37 @@ class Gathering:
 
 
 class JointGathering:
-    """Takes measurements as `Gathering` does, with the covariances between the channels.
-
-    They give the statistics of every linear map of the channels without computing it.
-    """
+    """Takes measurements as `Gathering` does, with the covariances between the channels."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[Region, int, Tensor, Tensor]] = []
 
-    def add(self, region: Region, pixels: Tensor) -> None:
-        """Measure the `(pixels, channels)` float32 values of a region not seen before."""
+    def add(self, region: Region, values: Tensor) -> None:
+        """Measure the `(..., channels)` float32 values of a region not seen before."""
+        pixels = values.reshape(-1, values.shape[-1])
         count, channels = pixels.shape
+        if count == 0:
+            return
         mean = pixels.mean(0)
         # Deviations from the mean, not the squares less the mean's: those cancel.
         centred = torch.sub(pixels, mean, out=workspace.take("centred", count, channels))
         products = matmul(centred.T, centred, new_tensor(channels, channels))
         self._parts.append((region, count, mean, products))
 
-    def of_linear(self, weight: Tensor, bias: Tensor) -> ChannelStatistics:
-        """Statistics of `pixels @ weight + bias`.
-
-        Args:
-            weight: `(channels, results)`.
-            bias: `(results,)`.
-        """
+    def statistics(self, offset: Tensor | None = None) -> JointStatistics:
+        """See `Gathering.statistics`."""
         parts = sorted(self._parts, key=lambda part: part[0])
         pixels = torch.tensor([count for _, count, _, _ in parts], dtype=torch.float64)
         means = torch.stack([mean for _, _, mean, _ in parts]).cpu().double()
         count = sum(count for _, count, _, _ in parts)
         mean = pixels @ means / count
         apart = means - mean
-        joint = (apart.T * pixels) @ apart
-        for _, _, _, products in parts:
-            joint += products.cpu()
-        weight, bias = weight.cpu().double(), bias.cpu().double()
-        deviations = ((joint @ weight) * weight).sum(0).clamp_min(0)
-        return ChannelStatistics(count, mean @ weight + bias, deviations)
+        products = (apart.T * pixels) @ apart
+        for _, _, _, part in parts:
+            products += part.cpu()
+        if offset is not None:
+            mean = mean + offset.cpu().double()
+        return JointStatistics(count, mean, products.diagonal(), products)
 
 
 def batch_norm(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

@@ -84,20 +84,22 @@ class StreamingRun:
                 x = blocks.downsample(x, network.downsample[level - 1].conv, level)
             encoder = network.encoder[level]
             blocks.residual(x, encoder.residual, level)
-            blocks.large_kernel(x, encoder.large_kernel, x, level)
+            # The coarsest features go into another large-kernel block.
+            blocks.large_kernel(x, encoder.large_kernel, x, level, joint=level == LEVELS - 1)
             skips.append(x)
 
         # The coarsest features are needed once more as they are, so the first block in the middle
         # writes to a map of its own; the blocks after it work in place.
         coarsest = LEVELS - 1
         x = maps.new(coarsest, "middle")
-        blocks.large_kernel(skips[-1], network.middle[0], x, coarsest)
+        blocks.large_kernel(skips[-1], network.middle[0], x, coarsest, joint=True)
         blocks.large_kernel(x, network.middle[1], x, coarsest)
         for level in reversed(range(LEVELS)):
             decoder = network.decoder[level]
             blocks.fused_residual(x, skips.pop(), decoder.fusion, decoder.residual, level)
-            for block in decoder.large_kernels:
-                blocks.large_kernel(x, block, x, level)
+            for count, block in enumerate(decoder.large_kernels, 1):
+                another = count < len(decoder.large_kernels)
+                blocks.large_kernel(x, block, x, level, joint=another)
             if level:
                 x = blocks.upsample(x, network.upsample[level - 1].conv, level - 1)
         self._refine(blocks, maps, x, first, first_statistics)

@@ -13,7 +13,7 @@ def gather(values, sizes):
     for part in values.split(sizes):
         gathering.add(Region(top, top + len(part), 0, 1), part[:, None])
         top += len(part)
-    return gathering.statistics(values.shape[-1])
+    return gathering.statistics()
 
 
 @settings(deadline=None, max_examples=40)
@@ -36,19 +36,20 @@ def test_the_parts_do_not_show_in_the_whole(seed, cuts, channels, offset):
     )
 
 
-def test_nothing_to_add_changes_nothing():
-    gathering = Gathering()
+@pytest.mark.parametrize("kind", [Gathering, JointGathering])
+def test_nothing_to_add_changes_nothing(kind):
+    gathering = kind()
     gathering.add(Region(0, 3, 0, 1), torch.ones(3, 1, 2))
     gathering.add(Region(3, 3, 0, 4), torch.empty(0, 4, 2))
-    assert gathering.statistics(2).count == 3
-    assert Gathering().statistics(2).count == 0
+    assert gathering.statistics().count == 3
 
 
-def test_what_is_added_afterwards_moves_the_mean_alone():
+@pytest.mark.parametrize("kind", [Gathering, JointGathering])
+def test_what_is_added_afterwards_moves_the_mean_alone(kind):
     values, offset = torch.randn(30, 1, 3), torch.tensor([1.0, -2.0, 300.0])
-    gathering = Gathering()
+    gathering = kind()
     gathering.add(Region(0, 30, 0, 1), values)
-    before, after = gathering.statistics(3), gathering.statistics(3, offset)
+    before, after = gathering.statistics(), gathering.statistics(offset)
     torch.testing.assert_close(after.mean, before.mean + offset.double())
     assert torch.equal(after.deviations, before.deviations)
 
@@ -60,7 +61,7 @@ def test_the_order_of_the_parts_does_not_show():
         gathering = Gathering()
         for i in order:
             gathering.add(Region(5 * i, 5 * i + 5, 0, 1), values[5 * i : 5 * i + 5, None])
-        results.append(gathering.statistics(3))
+        results.append(gathering.statistics())
     assert torch.equal(results[0].mean, results[1].mean)
     assert torch.equal(results[0].deviations, results[1].deviations)
 
@@ -103,8 +104,13 @@ def test_joint_statistics_are_those_of_every_linear_map(offset):
     weight, bias = torch.randn(6, 9), torch.randn(9)
     gathering = JointGathering()
     for region in cut(40, 30, 7, 30):
-        gathering.add(region, values[region.top : region.bottom].reshape(-1, 6))
-    found = gathering.of_linear(weight, bias)
+        gathering.add(region, values[region.top : region.bottom])
+    joint = gathering.statistics()
+    found = joint.of_linear(weight, bias)
+    channels = values.double().view(-1, 6)
+    torch.testing.assert_close(joint.mean, channels.mean(0), rtol=1e-6, atol=1e-6)
+    spread = ((channels - channels.mean(0)) ** 2).sum(0)
+    torch.testing.assert_close(joint.deviations, spread, rtol=1e-5, atol=0)
     mapped = (values.double() @ weight.double() + bias.double()).view(-1, 9)
     torch.testing.assert_close(found.mean, mapped.mean(0), rtol=1e-6, atol=1e-4)
     deviations = ((mapped - mapped.mean(0)) ** 2).sum(0)
