@@ -6,13 +6,20 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-# Measured on two cores with AVX-512, in single-precision operations per nanosecond: what a matrix
-# product, a native channels-last convolution and a pass over memory reach. Only ratios matter.
-PRODUCT_RATE = 140.0
+# Measured on two cores with AVX-512, in single-precision operations, or floats, per nanosecond:
+# matrix products and a native channels-last convolution; transforms down and what is made of them,
+# which are read and written out of cache; passes in cache; spectra of kernels. Only ratios matter.
+PRODUCT_RATE = 240.0
 DIRECT_RATE = 200.0
+COLUMNS_RATE = 0.6
 FLOATS_RATE = 4.0
+KERNELS_RATE = 5.0
 CALL_COST = 6_000.0
 """What one call of a torch operator costs, in nanoseconds."""
+
+WORTH_IT = 1.25
+"""How many times the cost of overlap-save a native convolution must have: the estimate may be off,
+and the kernels' spectra take memory."""
 
 CHUNK_FLOATS = 48 * 1024 * 1024
 """Bound on the floats of the intermediate transforms that are held at a time."""
@@ -76,20 +83,23 @@ class TilePlan:
         ny, nx, fy = self.size_y, self.size_x, self.frequencies_y
         lines, tiles = self.rows * batch, self.rows * self.columns * batch
         products = (
-            4 * fy * ny * self.padded_width * lines * inputs
+            2 * fy * ny * self.padded_width * lines * inputs
             + 4 * fy * nx * nx * tiles * inputs
             + 6 * fy * nx * tiles * inputs * outputs
             + 4 * fy * nx * self.step_x * tiles * outputs
-            + 4 * fy * self.step_y * self.padded_width * lines * outputs
+            + 2 * fy * self.step_y * self.padded_width * lines * outputs
             + 4 * fy * self.kernel * (self.kernel + nx) * inputs * outputs
         )
-        floats = (
-            2 * batch * self.padded_height * self.padded_width * (inputs + outputs)
-            + 4 * fy * self.padded_width * lines * (inputs + outputs)
-            + 10 * fy * nx * tiles * (inputs + outputs) / 4  # mostly in cache
-            + 9 * fy * nx * inputs * outputs
+        columns = 2 * fy * self.padded_width * lines * max(inputs, outputs)
+        floats = fy * nx * tiles * (inputs + outputs)
+        kernels = 6 * fy * nx * inputs * outputs
+        return (
+            products / PRODUCT_RATE
+            + columns / COLUMNS_RATE
+            + floats / FLOATS_RATE
+            + kernels / KERNELS_RATE
+            + CALL_COST * 40 * fy
         )
-        return products / PRODUCT_RATE + floats / FLOATS_RATE + CALL_COST * 20 * fy
 
 
 def direct_cost(height: int, width: int, kernel: int, inputs: int, outputs: int) -> float:
@@ -128,9 +138,8 @@ def plan_tiles(
         ),
         key=lambda plan: plan.cost(inputs, outputs, batch),
     )
-    if always or best.cost(inputs, outputs, batch) < batch * direct_cost(
-        height, width, kernel, inputs, outputs
-    ):
+    direct = batch * direct_cost(height, width, kernel, inputs, outputs)
+    if always or WORTH_IT * best.cost(inputs, outputs, batch) < direct:
         return best
     return None
 
