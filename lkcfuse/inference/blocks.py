@@ -241,7 +241,7 @@ class Blocks:
             target = result[region.top : region.bottom, region.left : region.right]
             torch.add(values[..., 0], bias_of(conv), out=target)
 
-        layers.convolve(
-            x.normalised(norm), conv, self._spectra, emit, tile=self._tile, advance=self._advance
+        layers.to_one_channel(
+            x.normalised(norm), conv, emit, tile=self._tile, advance=self._advance
         )
         return result

@@ -170,6 +170,44 @@ def _native(
     _over_regions(work, features.height, features.width, side, conv.weight.numel(), advance)
 
 
+def to_one_channel(
+    features: Features,
+    conv: nn.Conv2d,
+    emit: Emit,
+    *,
+    tile: int | None = None,
+    advance: Advance = lambda _: None,
+) -> None:
+    """A convolution with one output, as one product for all taps, which are then added in place.
+
+    Native ones compute as many outputs as a vector has room for, and throw all but one away. See
+    `convolve`.
+    """
+    kernel, channels = conv.kernel_size[0], conv.in_channels
+    margin = kernel // 2
+    taps = conv.weight[0].permute(1, 2, 0).reshape(kernel**2, channels)
+    places = [(i, j) for i in range(kernel) for j in range(kernel)]
+
+    def work(region: Region) -> None:
+        padded = _padded(features, region, margin)
+        height, width = padded.shape[2:]
+        pixels = padded.permute(0, 2, 3, 1).view(-1, channels)
+        products = workspace.take("taps", kernel**2, height * width)
+        torch.mm(taps, pixels.T, out=products)
+        first, *others = (
+            plane[i : i + region.height, j : j + region.width]
+            for (i, j), plane in zip(places, products.view(-1, height, width), strict=True)
+        )
+        result = workspace.take("one channel", region.height, region.width)
+        result.copy_(first)
+        for other in others:
+            result.add_(other)
+        emit(region, result[..., None])
+
+    side = min(tile or math.inf, math.isqrt(NATIVE_FLOATS // channels))
+    _over_regions(work, features.height, features.width, side, conv.weight.numel(), advance)
+
+
 def downsample(
     source: Features, conv: nn.Conv2d, emit: Emit, advance: Advance = lambda _: None
 ) -> None:
