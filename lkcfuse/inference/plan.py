@@ -9,6 +9,7 @@ from lkcfuse.inference.layers import NATIVE_FLOATS, largest_region
 from lkcfuse.inference.options import SMALLEST_TILE
 from lkcfuse.network.blocks import LARGE_KERNEL_EXPANSION
 from lkcfuse.network.config import LEVELS, SIZE_MULTIPLE, NetworkConfig
+from lkcfuse.network.column_steps import BLOCK_COLUMNS
 from lkcfuse.network.overlap_save import spectrum_floats
 from lkcfuse.network.parallel import worker_count
 from lkcfuse.network.tiles import plan_tiles
@@ -161,7 +162,7 @@ def _buffer_floats(config: NetworkConfig, height: int, width: int, tile: int | N
             (level, kernel, channels, channels),
             (level, kernel, 2 * channels, channels),
         ]
-    transforms = padded = spectrum = 0.0
+    transforms = spectrum = 0.0
     for level, kernel, inputs, outputs in convolutions:
         rows, columns = height >> level, width >> level
         plan = plan_tiles(rows, columns, kernel, inputs, outputs)
@@ -170,18 +171,18 @@ def _buffer_floats(config: NetworkConfig, height: int, width: int, tile: int | N
         part = largest_region(plan, inputs, outputs, tile)
         transforms = max(
             transforms,
-            2.0 * part.frequencies_y * part.rows * part.padded_width * (inputs + outputs)
+            2.0 * part.frequencies_y * part.rows * part.padded_width * max(inputs, outputs)
             + 5.0 * worker_count() * part.size_x * part.rows * part.columns * (inputs + outputs)
-            + part.step_y * part.padded_width * outputs,
+            # Blocks of columns before and after they are folded.
+            + 2.5 * worker_count() * part.size_y * BLOCK_COLUMNS,
         )
-        padded = max(padded, part.padded_height * part.padded_width * inputs)
         spectrum = max(spectrum, spectrum_floats(part, inputs, outputs))
     hidden = int(LARGE_KERNEL_EXPANSION * channels)
     native = float(NATIVE_FLOATS)
     if tile is not None:
         native = min(native, float(hidden * (tile + config.kernels[0] - 1) ** 2))
     # A native convolution has its input, its result, and copies of both in its own layout.
-    return transforms + max(padded, native) + 3 * native + spectrum
+    return transforms + 4 * native + spectrum
 
 
 def _gigabytes(size: float) -> str:

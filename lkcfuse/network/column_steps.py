@@ -23,7 +23,7 @@ from lkcfuse.network.tiles import TilePlan
 from lkcfuse.network.workspace import workspace
 
 BLOCK_COLUMNS = 16 * 1024
-"""Columns that a transform goes through at a time, pixels times channels."""
+"""Columns that a transform goes through at a time, pixels times channels, or thereabouts."""
 
 PIECE_FLOATS = 512 * 1024
 """Floats of a piece of the result: a core's cache."""
@@ -126,9 +126,15 @@ def _cut(buffer: Tensor, sizes: list[int]) -> list[Tensor]:
     return [buffer[start:stop] for start, stop in pairwise(accumulate(sizes, initial=0))]
 
 
+def _share(columns: int, most: int) -> int:
+    """How many columns go through at a time: about that many, and all times alike."""
+    return math.ceil(columns / max(1, round(columns / max(1, most))))
+
+
 def transform_down(fill: Fill, groups: list[Group], plan: TilePlan, inputs: int) -> None:
     """Step 1, from an image's pixels into the groups."""
-    width, most = plan.padded_width, max(1, BLOCK_COLUMNS // inputs)
+    width = plan.padded_width
+    most = _share(width, BLOCK_COLUMNS // inputs)
     lines = [
         (*line, *group.parts(index, inputs))
         for group in groups
@@ -157,7 +163,7 @@ def transform_down(fill: Fill, groups: list[Group], plan: TilePlan, inputs: int)
 
 def transform_up(groups: list[Group], plan: TilePlan, outputs: int, emit: Emit) -> None:
     """Step 5, from the groups into pieces of the result."""
-    most = max(1, PIECE_FLOATS // (plan.step_y * outputs))
+    most = _share(plan.width, PIECE_FLOATS // (plan.step_y * outputs))
     lines = [
         (*line, *group.parts(index, outputs))
         for group in groups
