@@ -8,8 +8,8 @@ from lkcfuse.errors import ResourceError
 from lkcfuse.inference.layers import NATIVE_FLOATS, largest_region
 from lkcfuse.inference.options import SMALLEST_TILE
 from lkcfuse.network.blocks import LARGE_KERNEL_EXPANSION
-from lkcfuse.network.config import LEVELS, SIZE_MULTIPLE, NetworkConfig
 from lkcfuse.network.column_steps import BLOCK_COLUMNS
+from lkcfuse.network.config import LEVELS, SIZE_MULTIPLE, NetworkConfig
 from lkcfuse.network.overlap_save import spectrum_floats
 from lkcfuse.network.parallel import worker_count
 from lkcfuse.network.tiles import plan_tiles
