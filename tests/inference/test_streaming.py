@@ -8,7 +8,7 @@ from networks import random_network
 
 from lkcfuse.inference import InferenceOptions, infer
 from lkcfuse.inference.features import Stored
-from lkcfuse.inference.layers import SpectrumCache, convolve, downsample, upsample
+from lkcfuse.inference.layers import SpectrumCache, convolve, downsample, to_one_channel, upsample
 from lkcfuse.inference.storage import MemoryMap, MemoryPool
 
 
@@ -106,6 +106,16 @@ def test_a_convolution_by_regions_is_conv2d(layer, tile):
         found = assembled(
             lambda emit: convolve(source, conv, SpectrumCache(0), emit, tile=tile), 70, 90, outputs
         )
+        torch.testing.assert_close(found, conv(image), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("tile", [None, 17])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_a_convolution_to_one_channel_is_conv2d(kernel, tile):
+    conv = torch.nn.Conv2d(6, 1, kernel, padding=kernel // 2, bias=False)
+    source, image = stored(40, 50, 6)
+    with torch.no_grad():
+        found = assembled(lambda emit: to_one_channel(source, conv, emit, tile=tile), 40, 50, 1)
         torch.testing.assert_close(found, conv(image), rtol=0, atol=1e-5)
 
 

@@ -13,6 +13,7 @@ from lkcfuse.network.products import (
     add_mapped_channels,
     map_channels,
     matmul,
+    matmul_wide,
     multiply,
     operand,
     single_threaded,
@@ -40,6 +41,15 @@ def test_operands_may_be_parts_of_larger_ones(library):
     matmul(a, b, whole[:, :, 1:9])
     torch.testing.assert_close(whole[:, :, 1:9], a @ b)
     assert not whole[:, :, ::9].any()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(7, 5), (7, 128), (7, 1000), (90, 1000)])
+def test_a_wide_matrix_is_multiplied_whatever_its_width(library, rows, columns):
+    a, whole = torch.randn(rows, 90), torch.randn(90, 2 * columns)
+    out = torch.zeros(rows, columns + 2)
+    matmul_wide(a, whole[:, columns:], out[:, 1:-1])
+    torch.testing.assert_close(out[:, 1:-1], a @ whole[:, columns:], rtol=1e-4, atol=1e-4)
+    assert not out[:, :: columns + 1].any()
 
 
 @pytest.mark.parametrize("source", ["whole", "part"])
