@@ -131,15 +131,20 @@ def _share(columns: int, most: int) -> int:
     return math.ceil(columns / max(1, round(columns / max(1, most))))
 
 
+def _lines_of(groups: list[Group], channels: int) -> list[tuple[int, int, Tensor, Tensor]]:
+    """Every row of tiles: its image, its place there, and where its two parts are."""
+    return [
+        (*line, *group.parts(index, channels))
+        for group in groups
+        for index, line in enumerate(group.lines)
+    ]
+
+
 def transform_down(fill: Fill, groups: list[Group], plan: TilePlan, inputs: int) -> None:
     """Step 1, from an image's pixels into the groups."""
     width = plan.padded_width
     most = _share(width, BLOCK_COLUMNS // inputs)
-    lines = [
-        (*line, *group.parts(index, inputs))
-        for group in groups
-        for index, line in enumerate(group.lines)
-    ]
+    lines = _lines_of(groups, inputs)
     for group in groups:
         group.end_rows(inputs)
 
@@ -164,11 +169,7 @@ def transform_down(fill: Fill, groups: list[Group], plan: TilePlan, inputs: int)
 def transform_up(groups: list[Group], plan: TilePlan, outputs: int, emit: Emit) -> None:
     """Step 5, from the groups into pieces of the result."""
     most = _share(plan.width, PIECE_FLOATS // (plan.step_y * outputs))
-    lines = [
-        (*line, *group.parts(index, outputs))
-        for group in groups
-        for index, line in enumerate(group.lines)
-    ]
+    lines = _lines_of(groups, outputs)
 
     def transform(piece: tuple[int, int]) -> None:
         index, left = piece

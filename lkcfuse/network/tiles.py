@@ -18,8 +18,8 @@ CALL_COST = 6_000.0
 """What one call of a torch operator costs, in nanoseconds."""
 
 WORTH_IT = 1.25
-"""How many times the cost of overlap-save a native convolution must have: the estimate may be off,
-and the kernels' spectra take memory."""
+"""How many times as much a native convolution must cost for overlap-save to be taken: the estimates
+may be off, and the kernels' spectra take memory."""
 
 CHUNK_FLOATS = 48 * 1024 * 1024
 """Bound on the floats of the intermediate transforms that are held at a time."""
@@ -58,11 +58,6 @@ class TilePlan:
     def frequencies_y(self) -> int:
         """Frequencies down that a real image needs (Fy); the others are their conjugates."""
         return self.size_y // 2
-
-    @property
-    def padded_height(self) -> int:
-        """Rows of the padded image."""
-        return self.rows * self.step_y + self.kernel - 1
 
     @property
     def padded_width(self) -> int:

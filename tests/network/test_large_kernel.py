@@ -44,11 +44,11 @@ def test_values_and_gradients_are_those_of_conv2d(
     seed, batch, inputs, outputs, height, width, kernel
 ):
     layer = random_layer(seed, batch, inputs, outputs, height, width, kernel)
-    expected = value_and_gradients(reference, *layer)
+    # In double precision, for the rounding of sums over many pixels is not to be ours to explain.
+    expected = value_and_gradients(reference, *(part.double() for part in layer))
     for found, wanted in zip(value_and_gradients(fft_conv2d, *layer), expected, strict=True):
-        # The gradients of weight and bias are sums over all pixels, rounded on either side.
-        scale = max(1.0, wanted.abs().max().item(), (batch * height * width) ** 0.5)
-        torch.testing.assert_close(found, wanted, rtol=0, atol=2e-5 * scale)
+        scale = max(1.0, wanted.abs().max().item())
+        torch.testing.assert_close(found.double(), wanted, rtol=0, atol=2e-5 * scale)
 
 
 @pytest.mark.parametrize("layout", ["strided", "channels last", "transposed", "expanded"])
