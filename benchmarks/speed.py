@@ -89,13 +89,26 @@ def multiplications(network: LKCFUNet, height: int, width: int) -> float:
     return total_of[0] / 1024 * height * width
 
 
+class Times(dict[str, float]):
+    """Seconds by name, each told on stderr as it is known: a row may take half an hour."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self.label = label
+
+    def __setitem__(self, name: str, seconds: float) -> None:
+        super().__setitem__(name, seconds)
+        print(f"{self.label} {name}: {seconds:.2f} s", file=sys.stderr, flush=True)
+
+
 def measure(inner: int, height: int, width: int) -> None:
     """Print one row of the table."""
     pair = np.random.default_rng(0).random((2, height, width), dtype=np.float32)
     ours, reference = make_network(inner), plain(inner)
+    times = Times(f"inner={inner} {width}x{height}")
     for _ in range(2):  # the kernels' spectra are kept from the second image of a size on
         fused = infer(ours, pair)
-    times = {"ours": best_time(lambda: infer(ours, pair), 10)}
+    times["ours"] = best_time(lambda: infer(ours, pair), 10)
     fresh = make_network(inner)
     times["ours, first image"] = best_time(lambda: infer(fresh, pair), 0)
     batch = torch.from_numpy(pair)[None]
