@@ -26,7 +26,14 @@ FoldersArgument = Annotated[
     ),
 ]
 OutputOption = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE", help="The checkpoint: FILE.safetensors.")
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="The checkpoint: FILE.safetensors. Left out: the recipe's name, else the task's, in "
+        "the current folder.",
+    ),
 ]
 DataOption = Annotated[
     Optional[Path],  # noqa: UP045
@@ -83,8 +90,8 @@ ResumeOption = Annotated[
 
 
 def train(
-    output: OutputOption,
     folders: FoldersArgument = None,
+    output: OutputOption = None,
     data: DataOption = None,
     tasks: TasksOption = None,
     recipe: RecipeOption = None,
@@ -110,6 +117,7 @@ def train(
     """
     out = Output(as_json, quiet)
     first, second = _two_folders(folders, data)
+    output = output or _default_output(recipe, tasks)
     _check_output(output, resume=resume, force=force)
 
     from lkcfuse.inference.devices import describe, select_device, thread_count, use_threads
@@ -162,6 +170,10 @@ def _two_folders(folders: list[Path] | None, data: Path | None) -> tuple[Path | 
     if len(folders) != 2:
         raise UsageError(f"{len(folders)} folder given: the first and the second source's are two")
     return folders[0], folders[1]
+
+
+def _default_output(recipe: str | None, tasks: list[str] | None) -> Path:
+    return Path((Path(recipe).stem if recipe else "+".join(tasks or ["ir-vis"])) + ".safetensors")
 
 
 def _kernels(text: str | None) -> tuple[int, int, int] | None:

@@ -63,6 +63,16 @@ def test_folders_to_checkpoint_to_fused_image(
     assert np.abs(image.astype(int) - maximum).mean() < 20
 
 
+def test_the_output_is_named_after_the_recipe_or_the_task(
+    lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert lkcfuse("train", "--data", data, "--recipe", recipe, "-q", *TINY).code == 0
+    assert is_finished(Path("small.safetensors"))
+    Path("ir-vis.safetensors").write_bytes(b"precious")
+    lkcfuse("train", "--data", data).assert_fails(2, "ir-vis.safetensors", "--force")
+
+
 def test_two_folders_and_init_from_a_file(
     lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path
 ) -> None:
