@@ -167,9 +167,13 @@ def image_to_array(image: Image, dtype: npt.DTypeLike | None = None) -> npt.NDAr
 
 
 def _check_float_range(samples: Samples, name: str) -> None:
-    # NaN propagates through both, and compares false.
     lowest, highest = float(samples.min()), float(samples.max())
-    if not (lowest >= -_FLOAT_TOLERANCE and highest <= 1 + _FLOAT_TOLERANCE):
+    if math.isnan(lowest):  # one is enough: it comes through
+        raise InputError(
+            f"{name} has values that are no numbers (NaN): put numbers between 0 and 1 in their "
+            "place"
+        )
+    if lowest < -_FLOAT_TOLERANCE or highest > 1 + _FLOAT_TOLERANCE:
         raise InputError(
             f"{name} has float values from {lowest:g} to {highest:g}: scale them to 0..1"
         )

@@ -1,7 +1,8 @@
 """The one door through which image files come in.
 
 Pillow reads everything it can hold; 16-bit colour, which it would cut to 8 bits, goes through
-OpenCV after Pillow has found the file whole. Transparent pixels count as black, as if the image
+OpenCV after Pillow has found the file whole, and so does float colour, which it does not know.
+Transparent pixels count as black, as if the image
 lay on a black ground: nothing is known of what lies beneath, and black adds nothing to a fusion.
 """
 
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 from PIL import ExifTags
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from lkcfuse.errors import InputError
 from lkcfuse.images.image import Image, image_from_samples
@@ -38,13 +40,18 @@ MAX_PIXELS = 1 << 28
 
 _PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
-_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
 
-# A camera with 10 to 14 bits fills no more of a 16-bit file than this.
-_SENSOR_MAXIMUM = (1 << 14) - 1
+# A camera with 10 to 14 bits, or one that writes temperatures, fills no more of a 16-bit file.
+_SENSOR_SPAN = (1 << 14) - 1
 
-_TIFF_PHOTOMETRIC, _TIFF_PLANAR = 262, 284
-_WHITE_IS_ZERO, _SEPARATE_PLANES = 0, 2
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_PHOTOMETRIC = 256, 257, 258, 262
+_TIFF_PLANAR, _TIFF_SAMPLE_FORMAT, _TIFF_PROFILE = 284, 339, 34675
+_WHITE_IS_ZERO, _RGB, _SEPARATE_PLANES, _FLOAT = 0, 2, 2, 3
+_BIG_TIFF = 43
+
+_SEVERAL_FRAMES = "{} has several frames or pages: only the first is read"
 
 _pillow_limit = threading.Lock()
 
@@ -65,7 +72,7 @@ def read_image(
     """Read an image file.
 
     PNG, JPEG, BMP, TIFF and WebP; grey, palette, 1-bit, RGB, with or without alpha, and CMYK; 8 or
-    16 bits a sample, and grey float TIFF in [0, 1]. The EXIF orientation is applied. RGB whose
+    16 bits a sample, and float TIFF in [0, 1], grey or RGB. The EXIF orientation is applied. RGB whose
     three channels are equal is grey. Of several frames or pages the first is read.
 
     Args:
@@ -119,16 +126,19 @@ def _read(file: BinaryIO, name: str) -> Image:
         raise InputError(f"{name} is empty: it has no bytes")
     file.seek(0)
     try:
-        with _pillow_open(file) as opened:
-            decoded = _decode(opened, name)
-        del opened  # its memory goes before OpenCV's comes
+        decoded = _find_float_colour(file, head, name)
+        if decoded is None:
+            with _pillow_open(file) as opened:
+                decoded = _decode(opened, name)
+            del opened  # its memory goes before OpenCV's comes
         samples = decoded.samples
         if samples is None:
             samples = _decode_deep_colour(file, name)
     except (InputError, MemoryError):
         raise
     except PIL.UnidentifiedImageError:
-        if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        known = head.startswith(_MAGIC + _TIFF_MAGIC)
+        if known or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
             raise InputError(
                 f"{name} is damaged, cut off, or of a rare kind that is not read: "
                 "copy or download it again, or save it as PNG"
@@ -162,31 +172,68 @@ def _no_pillow_limit() -> Iterator[None]:
             PIL.Image.MAX_IMAGE_PIXELS = pillows
 
 
-def _decode(opened: PIL.Image.Image, name: str) -> _Decoded:
-    width, height = opened.size
+def _find_float_colour(file: BinaryIO, head: bytes, name: str) -> _Decoded | None:
+    """Return what a TIFF of float RGB says of itself; None for any other file, damaged or not."""
+    if not head.startswith(_TIFF_MAGIC):
+        return None
+    try:
+        tags = ImageFileDirectory_v2(head if _BIG_TIFF in head[2:4] else head[:8])
+        file.seek(tags.next)
+        tags.load(file)
+        formats, interpretation = tags.get(_TIFF_SAMPLE_FORMAT), tags.get(_TIFF_PHOTOMETRIC)
+        width, height = int(tags[_TIFF_WIDTH]), int(tags[_TIFF_HEIGHT])
+    except Exception:
+        # Pillow says what is wrong with it.
+        return None
+    finally:
+        file.seek(0)
+    if interpretation != _RGB or not formats or formats[0] != _FLOAT:
+        return None
+    _check_size(width, height, name)
+    _check_planes(tags, name)
+    profile = tags.get(_TIFF_PROFILE)
+    # OpenCV turns it upright, and reads the first page alone.
+    notes = [_SEVERAL_FRAMES.format(name)] if tags.next else []
+    return _Decoded(None, 1, profile or None, notes)
+
+
+def _check_size(width: int, height: int, name: str) -> None:
     limit = _max_pixels()
     if width * height > limit:
         raise InputError(
             f"{name} has {width}x{height} pixels, more than {limit}: scale it down, "
             f"or set LKCFUSE_MAX_PIXELS={width * height} if it is to be trusted"
         )
+
+
+def _check_planes(tags: Any, name: str) -> None:
+    # OpenCV would take the planes for interleaved channels.
+    if tags.get(_TIFF_PLANAR) == _SEPARATE_PLANES:
+        raise InputError(
+            f"{name} keeps 16-bit or float colour in separate planes, which is not read: "
+            "save it with interleaved channels"
+        )
+
+
+def _decode(opened: PIL.Image.Image, name: str) -> _Decoded:
+    _check_size(*opened.size, name)
     notes = []
     # The frames of an MPO are other views or previews that cameras add to a JPEG.
     if opened.format != "MPO" and getattr(opened, "n_frames", 1) > 1:
-        notes.append(f"{name} has several frames or pages: only the first is read")
+        notes.append(_SEVERAL_FRAMES.format(name))
     tags = getattr(opened, "tag_v2", {})
-    deep_colour = opened.mode in ("RGB", "RGBA", "LA") and any(
+    # A TIFF's planes of 16 bits each look like 8-bit ones to Pillow; its tags tell.
+    deep = max(tags.get(_TIFF_BITS, (8,))) > 8 or any(
         ";16" in str(tile[3]) for tile in getattr(opened, "tile", ())
     )
+    deep_colour = deep and opened.mode in ("RGB", "RGBA", "LA")
+    if deep and opened.mode == "CMYK":
+        notes.append(f"{name} is CMYK of 16 bits a channel: 8 of them are read")
+    if deep_colour:
+        _check_planes(tags, name)
     opened.load()
     samples = None
-    if deep_colour:
-        if tags.get(_TIFF_PLANAR) == _SEPARATE_PLANES:
-            raise InputError(
-                f"{name} keeps 16-bit colour in separate planes, which is not read: "
-                "save it with interleaved channels"
-            )
-    else:
+    if not deep_colour:
         samples = _decode_with_pillow(opened, name)
         if samples.dtype == np.uint16 and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
             np.invert(samples, out=samples)  # 65535 minus each
@@ -240,9 +287,10 @@ def _decode_deep_colour(file: BinaryIO, name: str) -> npt.NDArray[Any]:
 
     file.seek(0)
     decoded = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.dtype != np.uint16 or decoded.ndim != 3:
+    kinds = (np.uint16, np.float32, np.float64)
+    if decoded is None or decoded.dtype not in kinds or decoded.ndim != 3:
         raise InputError(
-            f"{name} is a kind of 16-bit colour image that is not read: "
+            f"{name} is damaged, or a kind of 16-bit or float colour image that is not read: "
             "save it upright as 16-bit PNG, or with 8 bits"
         )
     swap_red_and_blue(decoded)
@@ -252,18 +300,20 @@ def _decode_deep_colour(file: BinaryIO, name: str) -> npt.NDArray[Any]:
 def _to_image(samples: Samples, decoded: _Decoded, name: str) -> Image:
     notes = decoded.notes
     dtype = samples.dtype
-    brightest = int(samples.max()) if dtype == np.uint16 else 0
     has_alpha = samples.ndim == 3 and samples.shape[2] in (2, 4)
     if has_alpha and samples[..., -1].min() == full_scale(dtype):
         has_alpha = False
         samples = samples[..., :-1] if samples.shape[2] == 4 else samples[..., 0]
     if has_alpha:
         notes.append(f"{name} is transparent in places: they count as black")
-    if 0 < brightest <= _SENSOR_MAXIMUM:
-        notes.append(
-            f"{name} fills less than a quarter of its 16-bit range: stretch its contrast "
-            "for a fusion that is not dark"
-        )
+    if dtype == np.uint16:
+        levels = samples[..., :-1] if has_alpha else samples
+        darkest, brightest = int(levels.min()), int(levels.max())
+        if 0 < brightest - darkest <= _SENSOR_SPAN:
+            notes.append(
+                f"{name} fills less than a quarter of its 16-bit range ({darkest} to {brightest}): "
+                "stretch its contrast for a fusion that is not dark or flat"
+            )
     if has_colour(samples) and is_grey(samples):
         # A copy, so that the other channels' memory is given back.
         samples = (samples[..., ::3] if has_alpha else samples[..., 0]).copy()

@@ -88,7 +88,7 @@ def test_coloured_means_visibly_so():
         (np.zeros((4, 4), bool), "bool"),
         (np.full((4, 4), 255.0), "255"),
         (np.full((4, 4), -0.5, np.float32), "-0.5"),
-        (np.array([[0.1, np.nan]]), "nan"),
+        (np.array([[0.1, np.nan]]), "NaN"),
         (np.array([[0.1, np.inf]]), "inf"),
     ],
 )

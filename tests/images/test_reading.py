@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,74 @@ def test_16_bit_tiff_of_either_order_and_polarity(noise, order, photometric):
     image = read_image(io.BytesIO(plain_tiff(array, order, photometric)))
     expected = array if photometric else 65535 - array
     np.testing.assert_array_equal(image_to_array(image), expected)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_deep_colour_tiff_is_read_exactly_or_refused(
+    tmp_path, noise, order, compression, channels, dtype, planes
+):
+    array = noise(6, 9, channels, dtype=np.uint16)
+    array[..., 3:] = 65535
+    if dtype == np.float32:
+        array = (array / 65535).astype(np.float32)
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(
+        path,
+        array.transpose(2, 0, 1) if planes == "separate" else array,
+        photometric="rgb",
+        planarconfig=planes,
+        compression=compression,
+        byteorder=order,
+        extrasamples=["unassalpha"] if channels == 4 else None,
+    )
+    if planes == "separate":
+        with pytest.raises(InputError, match=r"x\.tif keeps .* separate planes.*interleaved"):
+            read_image(path)
+        return
+    image = read_image(path)
+    assert image.dtype == dtype
+    np.testing.assert_allclose(image_to_array(image), array[..., :3], rtol=0, atol=1e-6)
+
+
+def test_float_colour_is_checked_like_the_rest(tmp_path, monkeypatch):
+    colour = np.random.default_rng(0).random((6, 9, 3), np.float32)
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, np.stack([colour, colour]), photometric="rgb")
+    assert "only the first is read" in read_image(path).notes[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 3])
+    with pytest.raises(InputError, match="damaged"):
+        read_image(path)
+    colour[2, 3, 1] = np.nan
+    tifffile.imwrite(path, colour, photometric="rgb")
+    with pytest.raises(InputError, match="NaN"):
+        read_image(path)
+    monkeypatch.setenv("LKCFUSE_MAX_PIXELS", "50")
+    with pytest.raises(InputError, match="LKCFUSE_MAX_PIXELS=54"):
+        read_image(path)
+
+
+def test_deep_cmyk_is_read_with_a_note(tmp_path, noise):
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, noise(6, 9, 4, dtype=np.uint16), photometric="separated")
+    image = read_image(path)
+    assert image.dtype == np.uint8
+    assert "8 of them" in image.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("levels", "noted"),
+    [((0, 900), True), ((29_315, 30_845), True), ((0, 60_000), False), ((500, 500), False)],
+)
+def test_a_narrow_part_of_16_bits_is_noted(tmp_path, levels, noted):
+    path = save(np.array([levels], np.uint16), tmp_path / "x.png")
+    notes = read_image(path).notes
+    assert bool(notes) == noted
+    assert all(f"({levels[0]} to {levels[1]})" in note for note in notes)
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 2), (4, 5, 3), (4, 5, 4)])
