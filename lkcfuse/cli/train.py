@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lkcfuse.atomic import check_destination
 from lkcfuse.cli.options import DeviceOption, ForceOption, JsonOption, QuietOption, ThreadsOption
 from lkcfuse.cli.output import Output
 from lkcfuse.errors import UsageError
@@ -189,16 +190,28 @@ def _kernels(text: str | None) -> tuple[int, int, int] | None:
 def _check_output(output: Path, *, resume: bool, force: bool) -> None:
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: the checkpoint's name must end in .safetensors")
-    if not output.parent.is_dir():
-        raise UsageError(f"{output}: the folder {output.parent} does not exist: create it first")
+    check_destination(output, overwrite=True)
+    if force and not resume:
+        return
 
-    from lkcfuse.training.log import is_finished
+    from lkcfuse.training.log import is_finished, log_path
     from lkcfuse.training.state import state_path
 
-    if resume and is_finished(output) and not state_path(output).exists():
-        raise UsageError(f"{output} is finished already: train on from it with --init {output}")
-    if not resume and not force and (output.exists() or state_path(output).exists()):
-        raise UsageError(f"{output} exists: --resume goes on with it, --force starts it again")
+    log, state = log_path(output), state_path(output)
+    if resume:
+        if state.exists():
+            return
+        if is_finished(output):
+            raise UsageError(f"{output} is finished already: train on from it with --init {output}")
+        if output.exists() and not log.exists():
+            raise UsageError(
+                f"{output} exists, and no run that made it is known here ({log.name} is missing): "
+                "there is nothing to resume; give another --output"
+            )
+        return
+    for path in (output, log, state):
+        if path.exists():
+            raise UsageError(f"{path} exists: --resume goes on with its run, --force starts anew")
 
 
 class _Meter:

@@ -72,8 +72,8 @@ def read_image(
     """Read an image file.
 
     PNG, JPEG, BMP, TIFF and WebP; grey, palette, 1-bit, RGB, with or without alpha, and CMYK; 8 or
-    16 bits a sample, and float TIFF in [0, 1], grey or RGB. The EXIF orientation is applied. RGB whose
-    three channels are equal is grey. Of several frames or pages the first is read.
+    16 bits a sample, and float TIFF in [0, 1], grey or RGB. The EXIF orientation is applied. RGB
+    whose three channels are equal is grey. Of several frames or pages the first is read.
 
     Args:
         source: A path, an object at a URL, or a file open for reading bytes (a pipe will do).

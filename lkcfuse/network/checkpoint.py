@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from lkcfuse.atomic import atomic_write
 from lkcfuse.errors import WeightsError
 from lkcfuse.network.config import LEVELS, Base, NetworkConfig
 from lkcfuse.network.lkcfunet import LKCFUNet
@@ -116,8 +117,11 @@ def save_checkpoint(
         metadata: What else to store: value ranges, tasks, training.
         dtype: Type the tensors are stored in: float32 or float16 (half the size; statistics of
             batch normalisation stay in float32).
+
+    Raises:
+        UsageError: The path is a folder, or its folder does not exist.
+        ResourceError: The file cannot be written: disk full, no permission.
     """
-    path = Path(path)
     stored = {}
     for key, tensor in (
         network.state_dict if isinstance(network, Checkpoint) else network.state_dict()
@@ -126,19 +130,15 @@ def save_checkpoint(
         stored[key] = tensor.detach().to("cpu", tensor.dtype if keep else dtype).contiguous()
     extra = dict(network.metadata) if isinstance(network, Checkpoint) else {}
     extra |= {**(metadata or {}), CONFIG_KEY: network.config.to_json()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(save(stored, metadata=extra))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(Path(path), overwrite=True) as file:
+        file.write(save(stored, metadata=extra))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if not path.is_file():
-        problem = "is a folder" if path.is_dir() else "does not exist"
-        raise WeightsError(f"{path}: the weights file {problem}")
     try:
+        if not path.is_file():
+            problem = "is a folder" if path.is_dir() else "does not exist"
+            raise WeightsError(f"{path}: the weights file {problem}")
         with path.open("rb") as file:
             is_archive = file.read(2) == b"PK"
         return (_read_pth(path), {}) if is_archive else _read_safetensors(path)

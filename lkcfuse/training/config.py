@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,26 @@ from lkcfuse.errors import InputError, UsageError
 from lkcfuse.network.config import NetworkConfig
 from lkcfuse.tasks import get_task
 from lkcfuse.training.losses import LossWeights
+from lkcfuse.training.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range
+
+SMALLEST_CROP = 48
+"""Pixels a side."""
+
+_RANGES = {
+    "inner": Range(2, whole=True),
+    "dropout": SHARE,
+    "drop_path": SHARE,
+    "steps": COUNT,
+    "learning_rate": POSITIVE,
+    "warmup": SHARE,
+    "weight_decay": NOT_NEGATIVE,
+    "clip": POSITIVE,
+    "ema": SHARE,
+    "freeze_statistics": SHARE,
+    "validate_every": COUNT,
+    "validation_pairs": COUNT,
+    "seed": Range(0, 2**40, whole=True),
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +50,10 @@ class Augmentation:
     strength: float = 0.7
     dark: float = 0.1
     noise: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            (NOT_NEGATIVE if name == "strength" else SHARE).check(f"augmentation: {name}", value)
 
 
 @dataclass(frozen=True)
@@ -87,17 +112,20 @@ class TrainingConfig:
     loss: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
-        for task in self.tasks:
-            get_task(task)
-        self.network()
         if not self.tasks:
             raise UsageError("a training run needs at least one task")
-        if self.steps < 1 or self.validate_every < 1 or self.validation_pairs < 1:
-            raise UsageError("steps, validate_every and validation_pairs must be 1 or more")
-        if self.minutes is not None and self.minutes <= 0:
-            raise UsageError("minutes must be more than 0")
-        if not self.crops or any(side < 48 or count < 1 for side, count in self.crops):
-            raise UsageError("crops must be sides of at least 48 pixels with 1 or more samples")
+        for task in self.tasks:
+            get_task(task)
+        for name, allowed in _RANGES.items():
+            allowed.check(name, getattr(self, name))
+        if self.minutes is not None:
+            POSITIVE.check("minutes", self.minutes)
+        if len(self.crops) == 0:
+            raise UsageError("crops is empty: give pairs of a side in pixels and a number")
+        for side, count in self.crops:
+            Range(SMALLEST_CROP, whole=True).check("the side of a crop", side)
+            COUNT.check("the number of crops", count)
+        self.network()
 
     def network(self) -> NetworkConfig:
         """Return the configuration of the network to train.
@@ -137,18 +165,41 @@ class TrainingConfig:
         values.pop("comment", None)
         _check_names(cls, values, where)
         try:
-            for name in ("tasks", "kernels"):
+            for name, form, what in _LISTS:
                 if name in values:
-                    values[name] = tuple(values[name])
-            if "crops" in values:
-                values["crops"] = tuple((int(side), int(count)) for side, count in values["crops"])
+                    if not form(values[name]):
+                        raise UsageError(f"{name} is {json.dumps(values[name])}: give {what}")
+                    values[name] = tuple(
+                        tuple(entry) if isinstance(entry, list) else entry for entry in values[name]
+                    )
             for name, kind in (("augmentation", Augmentation), ("loss", LossWeights)):
                 if name in values:
+                    if not isinstance(values[name], dict):
+                        raise UsageError(f"{name} is {json.dumps(values[name])}: give an object")
                     _check_names(kind, values[name], f"{where}: {name}")
                     values[name] = kind(**values[name])
             return cls(**values)
         except (TypeError, ValueError, UsageError) as error:
             raise InputError(f"{where}: {error}") from None
+
+
+def _is_list_of(kind: type, value: object, length: int | None = None) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and all(isinstance(entry, kind) and not isinstance(entry, bool) for entry in value)
+        and (length is None or len(value) == length)
+    )
+
+
+_LISTS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("tasks", lambda value: _is_list_of(str, value), 'a list, as ["ir-vis"]'),
+    ("kernels", lambda value: _is_list_of(int, value, 3), "three odd sizes, as [15, 11, 5]"),
+    (
+        "crops",
+        lambda value: isinstance(value, list) and all(_is_list_of(int, v, 2) for v in value),
+        "pairs of a side in pixels and a number, as [[128, 2], [192, 1]]",
+    ),
+)
 
 
 def _check_names(kind: Any, values: dict[str, Any], where: str) -> None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from lkcfuse.errors import InputError
 from lkcfuse.images import read_image
+from lkcfuse.images.pairing import match_stems
 from lkcfuse.tasks import Task, get_task
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 # Decoded pairs are kept in memory up to this; the rest is read again each time.
 CACHE_BYTES = 4 << 30
 HELD_OUT_SHARE = 10
@@ -93,35 +93,26 @@ def _unit(levels: NDArray[np.uint16]) -> Plane:
 
 
 def find_pairs(first: Path, second: Path, task: str | Task) -> list[Pair]:
-    """Pair the images of two folders by their stems, in order of name.
+    """Pair the images of two folders by their stems, as a batch does, in order of name.
 
     Raises:
         InputError: A folder is missing, no pair is found, or an image has no partner.
     """
-    left, right = _images(first), _images(second)
-    for stems, others, folder in ((left, right, second), (right, left, first)):
-        alone = sorted(stems.keys() - others.keys())
-        if alone and stems.keys() & others.keys():
+    found = match_stems(first, second)
+    if not found.pairs:
+        raise InputError(
+            f"{first} and {second} hold no two images of the same name: give both of a pair one"
+        )
+    for alone, folder in ((found.only_first, second), (found.only_second, first)):
+        if alone:
             raise InputError(
-                f"{stems[alone[0]]} has no partner in {folder} "
+                f"{alone[0]} has no partner in {folder} "
                 f"({len(alone)} such): give both the same name, or move it away"
             )
-    if not left.keys() & right.keys():
-        raise InputError(f"{first} and {second} hold no two images of the same name")
     name = get_task(task).name
-    return [Pair(name, left[stem], right[stem]) for stem in sorted(left)]
-
-
-def _images(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            if path.stem in found:
-                raise InputError(f"{found[path.stem]} and {path} share a name: keep one of them")
-            found[path.stem] = path
-    return found
+    # By the letter, not by number: recorded curves and fingerprints hang on the order.
+    pairs = sorted(found.pairs, key=lambda match: match.stem)
+    return [Pair(name, Path(str(match.first)), Path(str(match.second))) for match in pairs]
 
 
 def folder_names(task: str | Task) -> tuple[str, str]:

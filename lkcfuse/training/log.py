@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lkcfuse.errors import ResourceError
+from lkcfuse.errors import InputError, ResourceError
 
 
 def log_path(output: Path) -> Path:
@@ -24,12 +24,22 @@ def is_finished(output: Path) -> bool:
 
 
 class RunLog:
-    """Appends lines; what lies beyond the given length, left by a run that was killed, is cut."""
+    """Appends lines; what lies beyond the given length, left by a run that was killed, is cut.
+
+    Raises:
+        InputError: The log that is there is shorter: it is another run's.
+        ResourceError: It cannot be written.
+    """
 
     def __init__(self, path: Path, keep_bytes: int = 0) -> None:
         self.path = path
         try:
             self._file = path.open("r+b" if keep_bytes else "wb")
+            if path.stat().st_size < keep_bytes:
+                self._file.close()
+                raise InputError(
+                    f"{path} is shorter than the run it tells of: start again without --resume"
+                )
             self._file.truncate(keep_bytes)
             self._file.seek(keep_bytes)
         except OSError as error:

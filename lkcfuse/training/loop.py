@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 import time
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from lkcfuse.errors import InputError, LkcfuseError
 from lkcfuse.network import Checkpoint, LKCFUNet, load_network, save_checkpoint
 from lkcfuse.training.average import one_cycle, update_average
-from lkcfuse.training.config import TrainingConfig
+from lkcfuse.training.config import SMALLEST_CROP, TrainingConfig
 from lkcfuse.training.data import Pair, PairSet, fingerprint
 from lkcfuse.training.log import RunLog, log_path
 from lkcfuse.training.losses import Quarter, fusion_loss
@@ -30,7 +31,6 @@ from lkcfuse.weights.metadata import Feed
 VALUE_RANGE = (-1.0, 1.0)
 SAVE_SECONDS = 60.0
 GIVE_UP_AFTER = 20
-SMALLEST_IMAGE = 48
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def train(
 
     Raises:
         InputError: An image cannot be read or is too small; the state cannot be read.
-        UsageError: The state belongs to other settings.
+        UsageError: The state belongs to a run with other settings, data or initial weights.
         ResourceError: A file cannot be written.
         LkcfuseError: The loss stayed not finite; the best checkpoint so far is kept.
     """
@@ -154,7 +154,11 @@ class _Run:
         self.network = network.to(device)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimizer = _optimizer(self.network, config)
-        self.identity = {"settings": config.to_dict(), "data": data.fingerprint()}
+        self.identity: dict[str, Any] = {
+            "settings": config.to_dict(),
+            "data": data.fingerprint(),
+            "init": None if init is None else _hash(init),
+        }
         self.counters = Counters()
         self.recent = math.nan
         for part in (data.training, data.choosing, data.reporting):
@@ -163,7 +167,10 @@ class _Run:
     def run(self, *, resume: bool, notes: dict[str, str]) -> TrainingResult:
         state = state_path(self.output)
         learner = Learner(self.network, self.average, self.optimizer)
-        if resume and state.exists():
+        if not resume:
+            # Whatever happens next, nothing may go on with the run that was here before.
+            state.unlink(missing_ok=True)
+        elif state.exists():
             self.counters = load_state(state, identity=self.identity, learner=learner)
         self.log = RunLog(log_path(self.output), self.counters.log_bytes)
         with closing(self.log):
@@ -323,6 +330,15 @@ class _Run:
         return TrainingResult(self.output, self.log.path, step, choosing, reporting)
 
 
+def _hash(checkpoint: Checkpoint) -> str:
+    """Return a SHA-256 of a checkpoint's tensors, whatever file they came in."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(checkpoint.state_dict.items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
     kernels = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
@@ -349,8 +365,8 @@ def _spread(pairs: list[Pair], at_most: int | None) -> list[Pair]:
 def _check_sizes(pairs: PairSet) -> None:
     for pair in pairs.pairs:
         height, width = pairs.size(pair)
-        if min(height, width) < SMALLEST_IMAGE:
+        if min(height, width) < SMALLEST_CROP:
             raise InputError(
                 f"{pair.first} is {width}x{height}: images to train on need at least "
-                f"{SMALLEST_IMAGE} pixels a side"
+                f"{SMALLEST_CROP} pixels a side"
             )

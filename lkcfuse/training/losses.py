@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lkcfuse.training.filters import sobel
 from lkcfuse.training.flatness import flat_excess
+from lkcfuse.training.ranges import NOT_NEGATIVE
 from lkcfuse.training.similarity import qabf, scd, ssim, vif
 
 SLOPE_PAST_GOAL = 0.1
@@ -61,6 +62,10 @@ class LossWeights:
     out_of_range: float = 5.0
     flat: float = 0.05
     consistency: float = 0.0
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            NOT_NEGATIVE.check(f"loss: {entry.name}", getattr(self, entry.name))
 
 
 def intensity_term(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -101,6 +101,24 @@ def test_an_output_that_exists_is_kept(
     assert weights.read_bytes() == before
 
 
+def test_nothing_that_is_not_its_own_is_overwritten(
+    lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    weights, log = tmp_path / "w.safetensors", tmp_path / "w.log.jsonl"
+    words = ("train", "--data", data, "-o", weights, "--recipe", recipe, "-q", *TINY)
+    weights.write_bytes(b"precious")
+    lkcfuse(*words, "--resume").assert_fails(2, "w.safetensors", "nothing to resume")
+    assert weights.read_bytes() == b"precious"
+    weights.unlink()
+    log.write_bytes(b"notes")
+    lkcfuse(*words).assert_fails(2, "w.log.jsonl", "--force")
+    assert log.read_bytes() == b"notes"
+    log.unlink()
+    weights.mkdir()
+    lkcfuse(*words, "--force").assert_fails(2, "w.safetensors is a folder")
+    assert sorted(tmp_path.glob("w.*")) == [weights]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -116,6 +134,8 @@ def test_an_output_that_exists_is_kept(
         (["--data", ".", "--kernels", "5,3", "-o", "w.safetensors"], 2, "--kernels"),
         (["--data", ".", "--kernels", "4,3,3", "-o", "w.safetensors"], 2, "odd"),
         (["--data", ".", "--minutes", "0", "-o", "w.safetensors"], 2, "minutes"),
+        (["--data", ".", "--minutes", "nan", "-o", "w.safetensors"], 2, "minutes is nan"),
+        (["--data", ".", "--learning-rate", "-1", "-o", "w.safetensors"], 2, "learning_rate is -1"),
         (["--data", ".", "--init", "none.safetensors", "-o", "w.safetensors"], 4, "none"),
     ],
 )

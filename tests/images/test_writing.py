@@ -74,6 +74,9 @@ def test_float_colour_tiff_is_whole(tmp_path):
 
     back = cv2.imread(str(tmp_path / "x.tif"), cv2.IMREAD_UNCHANGED)[..., ::-1]
     np.testing.assert_allclose(back, array, atol=2e-6)
+    ours = read_image(tmp_path / "x.tif")
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(image_to_array(ours), array, atol=4e-6)
 
 
 def test_jpeg_is_full_chroma_and_close(tmp_path):

@@ -36,6 +36,17 @@ def test_pairs_are_found_by_stem_in_any_of_the_layouts(pair_folder: Folder) -> N
     assert len(find_task_pairs(nested, "mri-ct", "val") or []) == 2
 
 
+def test_sub_folders_count_and_hidden_files_do_not(pair_folder: Folder) -> None:
+    data = pair_folder(count=2)
+    for name in ("ir", "vis"):
+        (data / name / "night").mkdir()
+        (data / name / "1.png").rename(data / name / "night" / "0.png")
+        (data / name / "._0.png").write_bytes(b"of a Mac")
+    pairs = find_pairs(data / "ir", data / "vis", "ir-vis")
+    stems = [pair.first.relative_to(data / "ir").as_posix() for pair in pairs]
+    assert stems == ["0.png", "night/0.png"]
+
+
 def test_an_image_without_partner_is_named(pair_folder: Folder) -> None:
     data = pair_folder(count=2)
     (data / "vis" / "1.png").rename(data / "vis" / "x.png")

@@ -157,6 +157,51 @@ def test_a_state_of_other_settings_is_refused(
         train(replace(tiny, learning_rate=1e-4), pairs, output, resume=True)
 
 
+def test_a_state_of_other_initial_weights_is_refused(
+    pair_folder: Folder, tiny: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = gather(tiny, data=pair_folder())
+    starts = []
+    for seed in (1, 2):
+        path = tmp_path / f"{seed}.safetensors"
+        train(replace(tiny, steps=1, seed=seed), pairs, path)
+        starts.append(load_checkpoint(path))
+    output = tmp_path / "out.safetensors"
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny, pairs, output, init=starts[0], on_progress=stop_after(5))
+    for other in (None, starts[1]):
+        with pytest.raises(UsageError, match="other init"):
+            train(tiny, pairs, output, init=other, resume=True)
+    train(tiny, pairs, output, init=starts[0], resume=True)
+    assert len(lines(output, "run")[0]["init"]) == 64
+
+
+def test_a_run_that_starts_again_leaves_nothing_of_the_one_before(
+    pair_folder: Folder, tiny: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs, output = gather(tiny, data=pair_folder()), tmp_path / "out.safetensors"
+    interrupted(tiny, pairs, output, monkeypatch)
+    assert state_path(output).exists()
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 1e9)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny, pairs, output, on_progress=stop_after(2))
+    assert not state_path(output).exists()
+    train(tiny, pairs, output, resume=True)
+    assert [entry["step"] for entry in lines(output, "step")] == list(range(1, tiny.steps + 1))
+
+
+def test_a_log_that_is_not_the_states_is_refused(
+    pair_folder: Folder, tiny: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs, output = gather(tiny, data=pair_folder()), tmp_path / "out.safetensors"
+    interrupted(tiny, pairs, output, monkeypatch)
+    log_path(output).write_bytes(b"short")
+    with pytest.raises(InputError, match="shorter than the run"):
+        train(tiny, pairs, output, resume=True)
+    assert log_path(output).read_bytes() == b"short"
+
+
 def test_a_damaged_state_is_named(
     pair_folder: Folder, tiny: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
