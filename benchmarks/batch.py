@@ -145,7 +145,7 @@ def plan_costs(count: int, top: Path | None) -> dict[str, float]:
     """Plan so many pairs at URLs, write a journal of them and read it; return the figures."""
     resident = psutil.Process().memory_info
     figures: dict[str, float] = {"pairs": count}
-    with tempfile.TemporaryDirectory(dir=top) as name, claim(Path(name)) as lock:
+    with tempfile.TemporaryDirectory(dir=top) as name, claim(Path(name)) as held:
         before, started = resident().rss, time.perf_counter()
         listed = [
             Listed(f"s3://bucket/data/ir/{n:09d}.png", f"s3://bucket/data/vis/{n:09d}.png")
@@ -157,7 +157,7 @@ def plan_costs(count: int, top: Path | None) -> dict[str, float]:
         figures["plan_bytes_per_pair"] = (resident().rss - before) / count
         settings = Settings.of(Fuser(), plan.format, invert_first=False)
         digest, seconds = "0" * 64, {"read": 0.0123, "fuse": 1.2345, "encode": 0.0123}
-        with Journal(Path(name), lock) as journal:
+        with Journal(Path(name), held.journal_lock) as journal:
             journal.begin(settings, pairs=count)
             for pair in plan.pairs:
                 record = PairRecord(

@@ -19,8 +19,65 @@ from lkcfuse.remote import Location
 Shard = tuple[int, int]
 
 
+class Claim:
+    """An output folder that is this run's own; `claim` makes it.
+
+    Attributes:
+        journal_lock: To hold while a line is written to the journal.
+    """
+
+    def __init__(self, folder: Path, shard: Shard | None) -> None:
+        self._folder = folder
+        self._shard = shard
+        self._lock = folder / FOLDER / lock_name(shard)
+        self.journal_lock = FileLock(folder / FOLDER / "journal.lock", thread_local=False)
+
+    def announce(self, settings: str) -> None:
+        """Say with what settings this run fuses: the parts of one batch must agree.
+
+        Args:
+            settings: Their `Settings.key`.
+
+        Raises:
+            UsageError: Another part is at work with other ones.
+            ResourceError: The folder cannot be written to.
+        """
+        try:
+            with self.journal_lock:
+                for path in self._beside():
+                    theirs = _announcement(path)
+                    if _is_held(path) and theirs.exists() and theirs.read_text() != settings:
+                        raise disagreement(self._folder)
+                if self._shard is not None:
+                    _announcement(self._lock).write_text(settings)
+        except OSError as error:
+            raise _unwritable(self._folder, error) from None
+
+    def _take(self, held: ExitStack) -> None:
+        """Take this run's lock, which `held` lets go of, and see that nobody else is at work."""
+        own = FileLock(self._lock, thread_local=False)
+        # Who comes second finds the first one's lock, whatever the order of what follows.
+        with self.journal_lock:
+            _acquire(own, self._folder)
+            held.callback(own.release)
+            # What a run that was killed announced says nothing of this one.
+            _announcement(self._lock).unlink(missing_ok=True)
+            held.callback(_announcement(self._lock).unlink, missing_ok=True)
+            beside = self._beside()
+            for path in sorted(self._lock.parent.glob("run*.lock")):
+                if path != self._lock and path not in beside and _is_held(path):
+                    raise busy(self._folder)
+            if not any(map(_is_held, beside)):
+                _sweep(self._folder)
+
+    def _beside(self) -> list[Path]:
+        """Return the locks of the other parts of the same batch, held or not."""
+        paths = sorted(self._lock.parent.glob("run*.lock"))
+        return [path for path in paths if path != self._lock and is_beside(path.name, self._shard)]
+
+
 @contextmanager
-def claim(folder: Path, shard: Shard | None = None) -> Iterator[FileLock]:
+def claim(folder: Path, shard: Shard | None = None) -> Iterator[Claim]:
     """Make an output folder this run's own, and sweep up what a killed run left there.
 
     The system lets go of the lock when a process ends, however it ends.
@@ -30,39 +87,22 @@ def claim(folder: Path, shard: Shard | None = None) -> Iterator[FileLock]:
         shard: (K, N) for the K-th of N parts; other parts of the same N may run beside.
 
     Yields:
-        The lock to hold while a line is written to the journal.
+        The claim, which holds until the end.
 
     Raises:
         UsageError: Another run is at work in the folder; or the folder it is in does not exist.
         ResourceError: The folder cannot be made or written to.
     """
-    place = folder / FOLDER
     check_folder(folder)
     _make(folder)
     with ExitStack() as held:
         try:
-            place.mkdir(exist_ok=True)
-            journal_lock = FileLock(place / "journal.lock", thread_local=False)
-            # Who comes second finds the first one's lock, whatever the order of what follows.
-            with journal_lock:
-                own = FileLock(place / lock_name(shard), thread_local=False)
-                _acquire(own, folder)
-                held.callback(own.release)
-                alone = True
-                for path in sorted(place.glob("run*.lock")):
-                    if path.name == lock_name(shard):
-                        continue
-                    if is_beside(path.name, shard):
-                        alone = alone and not _is_held(path)
-                    elif _is_held(path):
-                        raise busy(folder)
-                if alone:
-                    _sweep(folder)
+            (folder / FOLDER).mkdir(exist_ok=True)
+            own = Claim(folder, shard)
+            own._take(held)
         except OSError as error:
-            raise ResourceError(
-                f"{folder} cannot be written to: {error.strerror or error}"
-            ) from None
-        yield journal_lock
+            raise _unwritable(folder, error) from None
+        yield own
 
 
 def check_folder(folder: Path) -> None:
@@ -118,6 +158,14 @@ def busy(folder: Location) -> UsageError:
     )
 
 
+def disagreement(folder: Location) -> UsageError:
+    """Return the error of a part of a batch that differs from another in its settings."""
+    return UsageError(
+        f"another part of this batch is at work in {folder} with other settings: give every part "
+        "the same task, weights, format and --invert-first"
+    )
+
+
 def lock_name(shard: Shard | None) -> str:
     """Return the name of a run's lock."""
     return "run.lock" if shard is None else f"run-{shard[0]}-of-{shard[1]}.lock"
@@ -127,6 +175,14 @@ def is_beside(name: str, shard: Shard | None) -> bool:
     """Whether a lock is that of another part of the same batch."""
     found = re.fullmatch(r"run-(\d+)-of-(\d+)\.lock", name)
     return shard is not None and found is not None and int(found[2]) == shard[1]
+
+
+def _announcement(lock: Path) -> Path:
+    return lock.with_suffix(".settings")
+
+
+def _unwritable(folder: Path, error: OSError) -> ResourceError:
+    return ResourceError(f"{folder} cannot be written to: {error.strerror or error}")
 
 
 def _sweep(folder: Path) -> None:

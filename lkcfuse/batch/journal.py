@@ -44,6 +44,7 @@ class State:
 
     Attributes:
         settings: Of the latest run; None where there was none.
+        runs: The settings of every run, by their key.
         pairs: The latest record of every pair, by name.
         scores: The latest metrics of every pair, by name.
         outputs: Every output that was ever written, relative to the folder.
@@ -51,6 +52,7 @@ class State:
     """
 
     settings: Settings | None = None
+    runs: dict[str, Settings] = field(default_factory=dict)
     pairs: dict[str, PairRecord] = field(default_factory=dict)
     scores: dict[str, ScoreRecord] = field(default_factory=dict)
     outputs: set[str] = field(default_factory=set)
@@ -137,6 +139,7 @@ def _apply(record: Mapping[str, Any], state: State, path: Location) -> None:
                 f"one: update, or choose another folder with -o"
             )
         state.settings = Settings.from_record(record["settings"])
+        state.runs[state.settings.key] = state.settings
     elif kind == "pair":
         pair = PairRecord.from_record(record)
         state.pairs[pair.name] = pair

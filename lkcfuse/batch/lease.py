@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from lkcfuse.batch.claim import Shard, busy, is_beside, lock_name
+from lkcfuse.batch.claim import Shard, busy, disagreement, is_beside, lock_name
 from lkcfuse.batch.journal import FOLDER
 from lkcfuse.errors import ResourceError, UsageError
 from lkcfuse.fuser import Notify
@@ -34,13 +34,16 @@ DEAD_SECONDS = 30.0
 class Lease:
     """A lock that is held, and kept alive by a thread; `lease` makes it."""
 
-    def __init__(self, folder: RemotePath, path: RemotePath) -> None:
+    def __init__(self, folder: RemotePath, shard: Shard | None, notify: Notify) -> None:
         self._folder = folder
-        self._path = path
+        self._shard = shard
+        self._notify = notify
+        self._path = folder / FOLDER / lock_name(shard)
         self._token = secrets.token_hex(8)
         self._beats = 0
         self._ended = threading.Event()
         self._lost = False
+        self._settings: str | None = None
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
     def check(self) -> None:
@@ -55,11 +58,29 @@ class Lease:
                 f"{DEAD_SECONDS:.0f} s"
             )
 
-    def acquire(self, notify: Notify) -> None:
-        """Take the lock, from a dead run if need be.
+    def announce(self, settings: str) -> None:
+        """Say with what settings this run fuses: see `Claim.announce`.
 
-        Args:
-            notify: Told when that takes a while.
+        Raises:
+            UsageError: Another part is at work with other ones.
+            ResourceError: The store cannot be written to, or another run took this one for dead.
+        """
+        self.check()
+        self._settings = settings
+        try:
+            # Of two that come at once each may see the other, but never neither.
+            self._path.write_bytes(self._content())
+            for path in (self._folder / FOLDER).find():
+                if path == self._path or not is_beside(path.name, self._shard):
+                    continue
+                theirs = _settings_in(path)
+                if theirs not in (None, settings) and is_alive(path, self._notify):
+                    raise disagreement(self._folder)
+        except OSError as error:
+            raise ResourceError(f"{self._folder} cannot be written to: {error}") from None
+
+    def acquire(self) -> None:
+        """Take the lock, from a dead run if need be.
 
         Raises:
             UsageError: A run that is alive has it.
@@ -68,7 +89,7 @@ class Lease:
         try:
             self._path.write_bytes(self._content(), new=True)
         except FileExistsError:
-            if is_alive(self._path, notify):
+            if is_alive(self._path, self._notify):
                 raise busy(self._folder) from None
             self._path.unlink()
             try:
@@ -103,7 +124,12 @@ class Lease:
             return False
 
     def _content(self) -> bytes:
-        about = {"host": socket.gethostname(), "process": os.getpid(), "beat": self._beats}
+        about = {
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "beat": self._beats,
+            "settings": self._settings,
+        }
         return json.dumps({"token": self._token, **about}).encode()
 
 
@@ -123,9 +149,9 @@ def lease(
         ResourceError: The store cannot be written to.
     """
     place = folder / FOLDER
-    held = Lease(folder, place / lock_name(shard))
+    held = Lease(folder, shard, notify)
     try:
-        held.acquire(notify)
+        held.acquire()
         try:
             # Who comes second finds the first one's lock, whatever the order of what follows.
             for path in place.find():
@@ -143,6 +169,15 @@ def lease(
         raise
     except OSError as error:
         raise ResourceError(f"{folder} cannot be written to: {error}") from None
+
+
+def _settings_in(path: RemotePath) -> str | None:
+    """Return what the run of a lock has announced, if anything."""
+    try:
+        settings = json.loads(path.read_bytes())["settings"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return settings if isinstance(settings, str) else None
 
 
 def is_alive(path: RemotePath, notify: Notify) -> bool:

@@ -9,12 +9,10 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from filelock import FileLock
-
 from lkcfuse.batch.check import check
-from lkcfuse.batch.claim import claim
+from lkcfuse.batch.claim import Claim, claim
 from lkcfuse.batch.engine import Engine, Finished, Work
-from lkcfuse.batch.journal import Journal, JournalWriter, State
+from lkcfuse.batch.journal import Journal, JournalWriter, State, read_state
 from lkcfuse.batch.lease import Lease, lease
 from lkcfuse.batch.local import LocalEngine
 from lkcfuse.batch.plan import Plan, PlannedPair
@@ -79,35 +77,33 @@ def open_batch(
         ResourceError: The folder cannot be written to.
     """
     check(plan, overwrite=overwrite)
-    with _claimed(plan, notify) as journal_lock:
+    with _claimed(plan, notify) as held:
         # Once more: a run that has just ended may have changed it.
         state = check(plan, overwrite=overwrite)
-        yield Batch(plan, state, journal_lock, overwrite=overwrite)
+        yield Batch(plan, state, held, overwrite=overwrite)
 
 
-def _claimed(plan: Plan, notify: Notify) -> AbstractContextManager[FileLock | Lease]:
+def _claimed(plan: Plan, notify: Notify) -> AbstractContextManager[Claim | Lease]:
     if isinstance(plan.folder, RemotePath):
         return lease(plan.folder, plan.shard, notify=notify)
     return claim(plan.folder, plan.shard)
 
 
-def _open_journal(folder: Location, lock: FileLock | Lease) -> JournalWriter:
+def _open_journal(folder: Location, held: Claim | Lease) -> JournalWriter:
     if isinstance(folder, RemotePath):
-        assert isinstance(lock, Lease)
-        return Segments(folder, lock)
-    assert not isinstance(lock, Lease)
-    return Journal(folder, lock)
+        assert isinstance(held, Lease)
+        return Segments(folder, held)
+    assert not isinstance(held, Lease)
+    return Journal(folder, held.journal_lock)
 
 
 class Batch:
     """A batch whose folder is claimed; `open_batch` makes it."""
 
-    def __init__(
-        self, plan: Plan, state: State, journal_lock: FileLock | Lease, *, overwrite: bool
-    ) -> None:
+    def __init__(self, plan: Plan, state: State, held: Claim | Lease, *, overwrite: bool) -> None:
         self.plan = plan
         self._state = state
-        self._journal_lock = journal_lock
+        self._held = held
         self._overwrite = overwrite
 
     def run(
@@ -136,7 +132,8 @@ class Batch:
             done from the workers of an engine.
 
         Raises:
-            UsageError: The folder's last run had other settings, and `overwrite` is false.
+            UsageError: The folder holds outputs of other settings, and `overwrite` is false; or
+                another part of the batch is at work with others.
             ResourceError: The disk is full or gone, or a process that scores was killed. What was
                 done before is kept, and the next run goes on from there.
             LkcfuseError: As `Engine.prepare`.
@@ -144,8 +141,11 @@ class Batch:
         engine = engine or LocalEngine()
         engine.prepare(fuser)
         settings = Settings.of(fuser, self.plan.format, invert_first=invert_first)
-        self._check_settings(settings)
-        with _open_journal(self.plan.folder, self._journal_lock) as journal:
+        # From here on no part of the batch begins with other settings, and one that has begun and
+        # ended while the weights were loaded has left its line.
+        self._held.announce(settings.key)
+        self._check_settings(settings, read_state(self.plan.folder))
+        with _open_journal(self.plan.folder, self._held) as journal:
             journal.begin(
                 settings,
                 pairs=len(self.plan.pairs),
@@ -248,12 +248,15 @@ class Batch:
             },
         )
 
-    def _check_settings(self, settings: Settings) -> None:
-        before = self._state.settings
-        if self._overwrite or before is None or before.key == settings.key:
+    def _check_settings(self, settings: Settings, state: State) -> None:
+        latest = state.settings
+        if self._overwrite or latest is None or latest.key == settings.key:
             return
-        if not any(record.settings == before.key for record in self._state.pairs.values()):
+        # The latest run may have ended before its first pair: what is there is what counts.
+        others = {record.settings for record in state.pairs.values()} - {settings.key}
+        if not others:
             return
+        before = latest if latest.key in others else state.runs.get(min(others), latest)
         folder = self.plan.folder
         raise UsageError(
             f"{folder} holds a batch made with {', '.join(before.differences(settings))}, and this "

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from lkcfuse.batch.claim import claim
+from lkcfuse.batch.journal import FOLDER
 from lkcfuse.errors import ResourceError, UsageError
 
 
@@ -53,6 +54,24 @@ def test_a_killed_process_holds_nothing_and_its_temporary_files_go(tmp_path):
     with claim(tmp_path):
         assert not any(path.exists() for path in left)
         assert all(path.exists() for path in kept)
+
+
+def test_shards_agree_on_their_settings(tmp_path):
+    with claim(tmp_path, (1, 2)) as first:
+        with claim(tmp_path, (2, 2)) as second:
+            first.announce("these")
+            with pytest.raises(UsageError, match=r"other settings.*every part"):
+                second.announce("those")
+            second.announce("these")
+        # The other part has ended: what it had announced counts no more.
+        first.announce("those")
+    # Nor does what a part that was killed had announced, and the next one of its kind has not.
+    (tmp_path / FOLDER / "run-1-of-2.settings").write_text("these")
+    with claim(tmp_path, (2, 2)) as second:
+        second.announce("those")
+        with claim(tmp_path, (1, 2)):
+            second.announce("others")
+    assert not list((tmp_path / FOLDER).glob("*.settings"))
 
 
 def test_a_shard_leaves_the_temporary_files_of_the_others(tmp_path):

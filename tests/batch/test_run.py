@@ -111,6 +111,33 @@ def test_other_weights_are_refused_and_forced(run, make_weights, tmp_path):
     assert statuses(run(using=other)) == ["verified"] * 6
 
 
+def test_a_forced_run_that_made_nothing_does_not_hide_what_is_there(run, folders, tmp_path):
+    run()
+    before = contents(tmp_path / "fused")
+    for path in folders[0].rglob("*.png"):
+        path.rename(path.with_suffix(".aside"))
+        path.write_bytes(b"no image")
+    assert statuses(run(invert_first=True, overwrite=True)) == ["failed"] * 6
+    for path in folders[0].rglob("*.aside"):
+        path.rename(path.with_suffix(".png"))
+    with pytest.raises(UsageError, match=r"made with format png.*has format bmp"):
+        run(plan=plan_folders(*folders, tmp_path / "fused", format="bmp"))
+    assert contents(tmp_path / "fused") == before
+    assert statuses(run()) == ["verified"] * 6
+
+
+def test_shards_of_other_settings_do_not_run_side_by_side(folders, fuser, tmp_path):
+    plan = plan_folders(*folders, tmp_path / "fused")
+    first, second = (plan.part(part, 2) for part in (1, 2))
+    with open_batch(first) as one, open_batch(second) as two:
+        outcomes = one.run(fuser)
+        next(outcomes)
+        with pytest.raises(UsageError, match=r"another part .* other settings"):
+            next(two.run(fuser, invert_first=True))
+        outcomes.close()
+        assert statuses(two.run(fuser)) == ["fused"] * len(second.pairs)
+
+
 def test_somebody_else_s_file_is_refused_and_forced(run, fuser, tmp_path):
     theirs = tmp_path / "fused" / "day" / "1.png"
     theirs.parent.mkdir(parents=True)

@@ -127,6 +127,14 @@ def test_one_run_at_a_time_and_shards_side_by_side(top, quick):
     assert top.find() == []
 
 
+def test_shards_agree_on_their_settings(top, quick):
+    with lease(top, (1, 2)) as first, lease(top, (2, 2)) as second:
+        first.announce("these")
+        with pytest.raises(UsageError, match="other settings"):
+            second.announce("those")
+        second.announce("these")
+
+
 def test_a_dead_run_s_lock_is_taken_over(top, quick):
     (top / FOLDER / "run.lock").write_bytes(b'{"token": "dead"}')
     (top / FOLDER / "run-1-of-2.lock").write_bytes(b"")
