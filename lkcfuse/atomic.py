@@ -6,7 +6,7 @@ import os
 import secrets
 import shlex
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -50,6 +50,25 @@ def check_destination(path: Path, *, overwrite: bool = False) -> None:
             raise ResourceError(f"{path} cannot be written: no permission to write to {folder}")
     except (OSError, ValueError) as error:
         raise ResourceError(f"{path} cannot be written: {_reason(error)}") from None
+
+
+def check_not_used(path: Path, used: Iterable[object]) -> None:
+    """Check that a file is none of those that the same run reads or writes.
+
+    Args:
+        path: The file to write.
+        used: The others; what is no path of this machine is passed over.
+
+    Raises:
+        UsageError: It is one of them.
+    """
+    real = path.resolve()
+    for other in used:
+        # Of a million files few have its name, and to resolve them all would take a minute.
+        if not isinstance(other, Path):
+            continue
+        if other.name in (path.name, real.name) and other.resolve() == real:
+            raise UsageError(f"{path} has another part in this run: give it a name of its own")
 
 
 @contextmanager

@@ -51,6 +51,10 @@ class Plan:
     only_second: tuple[Location, ...] = ()
     shard: tuple[int, int] | None = None
 
+    def files(self) -> list[Location]:
+        """Return every file that is read or written."""
+        return [file for pair in self.pairs for file in (pair.first, pair.second, pair.output)]
+
     def part(self, number: int, count: int) -> Plan:
         """Return every N-th pair from the K-th on: the N parts share all pairs, each once.
 

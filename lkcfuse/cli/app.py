@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from lkcfuse.cli import batch, failures, fuse, output, train, weights
+from lkcfuse.cli import batch, failures, fuse, output, streams, train, weights
 from lkcfuse.cli import eval as evaluation
 from lkcfuse.environment import apply_library_settings
 from lkcfuse.version import __version__
@@ -98,6 +98,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process, and end the process with its exit code."""
+    streams.open_closed()
     if "_LKCFUSE_COMPLETE" in os.environ:
         app(prog_name="lkcfuse")
     if not sys.warnoptions:

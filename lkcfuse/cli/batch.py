@@ -97,6 +97,7 @@ def batch(
     finished files go to stdout. A journal in the output folder makes a second run do only what
     is missing, changed or damaged.
     """
+    from lkcfuse.atomic import check_not_used
     from lkcfuse.batch import open_batch
     from lkcfuse.fuser import Fuser
 
@@ -122,6 +123,8 @@ def batch(
 
         check_table(metrics, force=force)
     plan = _plan(first, second, folder, pairs, match, from_stdin, null, format_name)
+    if metrics is not None:
+        check_not_used(metrics, [*plan.files(), pairs])
     tell(plan, out, strict=strict)
     if part is not None:
         plan = plan.part(*part)

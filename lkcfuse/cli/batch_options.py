@@ -7,6 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from lkcfuse.cli.options import local_path
+
 # typer reads the annotations at run time, on Python 3.10 too, hence Optional. What may be a URL is
 # declared as text, and the command makes a `Location` of it: typer has no type for the two.
 FirstArgument = Annotated[
@@ -41,6 +43,7 @@ PairsOption = Annotated[
         metavar="CSV",
         help="A file of pairs, one a row: a name in DIR_A, a name in DIR_B, and if need be the "
         "output's. Without the folders, paths.",
+        parser=local_path,
     ),
 ]
 MatchOption = Annotated[
@@ -79,6 +82,7 @@ MetricsOption = Annotated[
         "--metrics",
         metavar="TABLE",
         help="Score every pair as it is done, and write the table: CSV, or JSON by its suffix.",
+        parser=local_path,
     ),
 ]
 FormatOption = Annotated[

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from lkcfuse.cli import output
-from lkcfuse.cli.options import ForceOption, JsonOption, QuietOption, ReportOption
+from lkcfuse.cli.options import ForceOption, JsonOption, QuietOption, ReportOption, local_path
 from lkcfuse.cli.output import Output
+from lkcfuse.cli.streams import check_stdout
 from lkcfuse.errors import InputError, LkcfuseError, UsageError
 from lkcfuse.remote import as_location
 
@@ -36,6 +37,7 @@ TableOption = Annotated[
         metavar="TABLE",
         help="The table to write: CSV, or JSON by the suffix .json; - for CSV on stdout. "
         "Left out: the summary is printed alone.",
+        parser=local_path,
     ),
 ]
 FusedOption = Annotated[
@@ -45,6 +47,7 @@ FusedOption = Annotated[
         metavar="DIR|FILE",
         help="A method's fused images, or one of them; once for each method. "
         "Left out: fused/, where batch writes.",
+        parser=local_path,
     ),
 ]
 FirstOption = Annotated[
@@ -54,16 +57,25 @@ FirstOption = Annotated[
         metavar="DIR|FILE",
         help="The infrared or MRI images. Left out, with --b: the pairs of the batch whose "
         "journal is in the (first) fused folder.",
+        parser=local_path,
     ),
 ]
 SecondOption = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("--b", metavar="DIR|FILE", help="The visible, CT, PET or SPECT images."),
+    typer.Option(
+        "--b",
+        metavar="DIR|FILE",
+        help="The visible, CT, PET or SPECT images.",
+        parser=local_path,
+    ),
 ]
 ReferenceOption = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option(
-        "--gt", metavar="DIR|FILE", help="Ground truths: adds the columns that begin with GT_."
+        "--gt",
+        metavar="DIR|FILE",
+        help="Ground truths: adds the columns that begin with GT_.",
+        parser=local_path,
     ),
 ]
 MetricsOption = Annotated[
@@ -127,6 +139,7 @@ def evaluate(
     belong together by their stems. The table has one row for each pair and method, and a mean and
     a std row for each method.
     """
+    from lkcfuse.atomic import check_not_used
     from lkcfuse.cpus import available_cpus
     from lkcfuse.metrics import select
     from lkcfuse.metrics.cases import BASELINES, with_baselines
@@ -145,12 +158,16 @@ def evaluate(
     to_stdout = table_path is not None and str(table_path) == STREAM
     if to_stdout and as_json:
         raise UsageError("the table and --json cannot share standard output: give it a file")
+    if to_stdout:
+        check_stdout()
     if table_path is not None and not to_stdout:
         check_table(table_path, force=force)
 
     fused = fused or [BATCH_FOLDER]
     plan, own_task = _plan(fused, first, second, reference)
     kind = get_task(task or own_task)
+    if table_path is not None and not to_stdout:
+        check_not_used(table_path, plan.files())
     page = as_location(report) if report is not None else None
     if page is not None:
         from lkcfuse.cli.reports import check_eval_report
@@ -164,6 +181,8 @@ def evaluate(
         scores = score(plan, names, workers=workers or available_cpus(), progress=progress)
     for note in scores.notes:
         out.warn(note)
+    if len(plan.cases) == len(scores.failures) == 1 and not scores.scores:
+        raise InputError(scores.failures[0].message)
     for failure in scores.failures:
         output.error(f"{failure.name}: {failure.message}")
     table = full = Table.of([metric.name for metric in chosen], scores.scores)

@@ -7,7 +7,7 @@ import signal
 
 import typer
 
-from lkcfuse.errors import LkcfuseError, ResourceError
+from lkcfuse.errors import InputError, LkcfuseError, ResourceError
 
 # A pipe whose reader has gone ends a Unix program by this signal; shells report it as 128 + 13.
 BROKEN_PIPE_EXIT = 128 + 13
@@ -44,6 +44,11 @@ def explain(error: BaseException) -> tuple[str | None, int]:
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
         place = f"'{error.filename}'" if error.filename else "the output"
         return f"cannot write {place}: {error.strerror}", ResourceError.exit_code
+    if isinstance(error, PermissionError) and error.filename:
+        return (
+            f"'{error.filename}' cannot be used: {error.strerror}: check its permissions",
+            InputError.exit_code,
+        )
     return (
         f"this is a bug in lkcfuse ({type(error).__name__}: {_one_line(error)}); "
         "please run again with --debug and report what it shows",

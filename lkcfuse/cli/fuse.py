@@ -26,8 +26,10 @@ from lkcfuse.cli.options import (
     TileOption,
     WeightsOption,
     inference_options,
+    local_path,
 )
 from lkcfuse.cli.output import Output
+from lkcfuse.cli.streams import check_stdout
 from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -126,6 +128,7 @@ def _check_streams(first: str, second: str, destination: str, *, as_json: bool) 
     if STREAM in (first, second) and sys.stdin.isatty():
         raise UsageError("standard input is a terminal: pipe an image into it, or name a file")
     if destination == STREAM:
+        check_stdout()
         if as_json:
             raise UsageError("the image and --json cannot share standard output: give -o a file")
         if sys.stdout.isatty():
@@ -139,4 +142,4 @@ def _read(word: str) -> Image:
 
     if word == STREAM:
         return read_image(sys.stdin.buffer, name="standard input")
-    return read_image(word)
+    return read_image(local_path(word))

@@ -13,10 +13,25 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from lkcfuse.errors import UsageError
+from lkcfuse.remote import is_url
 from lkcfuse.tasks import TASKS
 
 if TYPE_CHECKING:
     from lkcfuse.inference import InferenceOptions
+
+
+def local_path(word: str) -> Path:
+    """Take a word of the command line for a path of this machine.
+
+    Raises:
+        UsageError: It is a URL.
+    """
+    if is_url(word):
+        raise UsageError(
+            f"{word} is a URL: name a file or folder of this machine (batch takes the "
+            "URLs of folders and images)"
+        )
+    return Path(word)
 
 
 def _complete_task() -> list[str]:
@@ -59,6 +74,7 @@ ManifestOption = Annotated[
         "--manifest",
         metavar="FILE",
         help="A manifest of further weights, merged by name over the built-in one.",
+        parser=local_path,
     ),
 ]
 
@@ -129,7 +145,13 @@ ReportOption = Annotated[
 
 OutputFileOption = Annotated[
     Path,
-    typer.Option("--output", "-o", metavar="OUT", help="The file to write; - for stdout."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="OUT",
+        help="The file to write; - for stdout.",
+        parser=local_path,
+    ),
 ]
 
 TileOption = Annotated[
@@ -157,6 +179,7 @@ ScratchOption = Annotated[
         "--scratch",
         metavar="DIR",
         help="Folder for what does not fit in memory. Left out: the system's temporary one.",
+        parser=local_path,
     ),
 ]
 

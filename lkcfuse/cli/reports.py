@@ -38,8 +38,7 @@ def check_batch_report(
     from lkcfuse.report import check_report, check_report_size
 
     check_report_size(len(plan.pairs))
-    images = (file for pair in plan.pairs for file in (pair.first, pair.second, pair.output))
-    check_report(path, used=[*images, *filter(None, others)], force=force)
+    check_report(path, used=[*plan.files(), *filter(None, others)], force=force)
     if method_name(plan.folder) in BASELINES:
         raise UsageError(
             f"{plan.folder} is called like a baseline of the report: choose another folder with -o"
@@ -88,13 +87,7 @@ def check_eval_report(
     from lkcfuse.report import check_report, check_report_size
 
     check_report_size(len(plan.cases))
-    images = (
-        file
-        for case in plan.cases
-        for file in (case.first, case.second, case.reference, *case.fused.values())
-    )
-    used = [file for file in (*images, *others) if file is not None]
-    check_report(path, used=used, force=force)
+    check_report(path, used=[*plan.files(), *filter(None, others)], force=force)
 
 
 def write_eval_report(

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from lkcfuse.atomic import check_destination
-from lkcfuse.cli.options import DeviceOption, ForceOption, JsonOption, QuietOption, ThreadsOption
+from lkcfuse.cli.options import (
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    QuietOption,
+    ThreadsOption,
+    local_path,
+)
 from lkcfuse.cli.output import Output
 from lkcfuse.errors import UsageError
 
@@ -24,6 +31,7 @@ FoldersArgument = Annotated[
         metavar="FIRST SECOND",
         help="Folder of infrared or MRI images, and folder of visible, CT, PET or SPECT images of "
         "the same names.",
+        parser=local_path,
     ),
 ]
 OutputOption = Annotated[
@@ -34,6 +42,7 @@ OutputOption = Annotated[
         metavar="FILE",
         help="The checkpoint: FILE.safetensors. Left out: the recipe's name, else the task's, in "
         "the current folder.",
+        parser=local_path,
     ),
 ]
 DataOption = Annotated[
@@ -43,6 +52,7 @@ DataOption = Annotated[
         metavar="DIR",
         help="Instead of two folders: DIR with ir/ and vis/ (or mri/ and ct/, pet/, spect/) in it, "
         "or in train/ and val/, or in TASK/train/ and TASK/val/.",
+        parser=local_path,
     ),
 ]
 TasksOption = Annotated[

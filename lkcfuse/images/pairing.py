@@ -201,14 +201,17 @@ def _walk(folder: Path) -> Iterator[Path]:
             raise InputError(f"{place} is a file: name the folder it is in") from None
         raise InputError(f"{place} cannot be read: {error.strerror or error}") from None
 
-    seen = set()
-    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
-        # A link to a folder above would be walked for ever.
-        status = Path(place).stat()
-        if (status.st_dev, status.st_ino) in seen:
+    # A link to a folder above would be walked for ever; one to a folder beside is another name.
+    above: dict[Path, frozenset[tuple[int, int]]] = {}
+    for where, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        place = Path(where)
+        status = place.stat()
+        itself = (status.st_dev, status.st_ino)
+        parents = above.get(place.parent, frozenset()) if place != folder else frozenset()
+        if itself in parents:
             folders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
+        above[place] = parents | {itself}
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(place, name)

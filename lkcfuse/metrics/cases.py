@@ -52,6 +52,15 @@ class Plan:
     methods: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
+    def files(self) -> list[Location]:
+        """Return every file that is read."""
+        return [
+            file
+            for case in self.cases
+            for file in (case.first, case.second, case.reference, *case.fused.values())
+            if file is not None
+        ]
+
 
 class FusedPair(NamedTuple):
     """One pair of a batch, as its journal has it."""

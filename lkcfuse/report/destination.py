@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from lkcfuse.atomic import atomic_write, check_destination, may_replace
+from lkcfuse.atomic import atomic_write, check_destination, check_not_used, may_replace
 from lkcfuse.errors import UsageError
 from lkcfuse.remote import Location, is_url
 from lkcfuse.report.content import Report
@@ -41,10 +41,7 @@ def check_report(path: Location, *, used: Iterable[Location] = (), force: bool =
         raise UsageError(f"{path} is a URL: a report is a file of this machine")
     if path.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"the report {path} is an HTML page: give it a name that ends in .html")
-    real = path.resolve()
-    for other in used:
-        if isinstance(other, Path) and other.resolve() == real:
-            raise UsageError(f"{path} has another part in this run: give the report its own name")
+    check_not_used(path, used)
     check_destination(path, overwrite=force or _may_replace(path))
 
 

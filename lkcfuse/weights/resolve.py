@@ -119,11 +119,14 @@ def _is_path(text: str) -> bool:
 
 def _from_file(path: Path, name: str, manifest: Manifest, notify: Notify) -> ResolvedWeights:
     """Take a bare file: its ranges from its metadata, else from the entry of its hash."""
-    if not path.is_file():
-        problem = "is not a file" if path.exists() else "does not exist"
-        raise WeightsError(
-            f"{path} {problem}: give a checkpoint, or a name that 'lkcfuse weights list' shows"
-        )
+    try:
+        if not path.is_file():
+            problem = "is not a file" if path.exists() else "does not exist"
+            raise WeightsError(
+                f"{path} {problem}: give a checkpoint, or a name that 'lkcfuse weights list' shows"
+            )
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
     sha256 = sha256_of(path)
     entry = manifest.by_sha256(sha256)
     feed = read_feed(path)

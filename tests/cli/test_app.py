@@ -97,6 +97,11 @@ def test_full_disk_names_the_file(lkcfuse, failing):
     lkcfuse("fail").assert_fails(5, "out.png", "No space left")
 
 
+def test_a_missing_permission_is_no_bug(lkcfuse, failing):
+    failing(PermissionError(errno.EACCES, os.strerror(errno.EACCES), "private/1.png"))
+    lkcfuse("fail").assert_fails(3, "private/1.png", "Permission denied", "permissions")
+
+
 def test_a_bug_says_so_and_how_to_see_more(lkcfuse, failing):
     failing(ZeroDivisionError("division by zero"))
     lkcfuse("fail").assert_fails(1, "bug", "ZeroDivisionError", "--debug")

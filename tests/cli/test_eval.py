@@ -152,6 +152,40 @@ def test_no_table_where_nothing_could_be_scored(lkcfuse, folders):
     assert (folders / "m.csv").read_bytes() == before
 
 
+def test_single_files_that_cannot_be_scored_are_unfit_input(lkcfuse, folders):
+    (folders / "ir/1.png").write_bytes(b"torn")
+    done = lkcfuse("eval", "--fused", "ours/1.png", "--a", "ir/1.png", "--b", "vis/1.png")
+    done.assert_fails(3, "ir/1.png is not an image")
+
+
+def test_a_table_never_replaces_what_is_scored(lkcfuse, folders):
+    before = (folders / "ours/1.png").read_bytes()
+    single = ("--fused", "ours/1.png", "--a", "ir/1.png", "--b", "vis/1.png")
+    for words, path in ((single, "ours/1.png"), (OURS, folders / "vis/../vis/day/2.png")):
+        done = lkcfuse("eval", *words, "--gt-free", path, "--force")
+        done.assert_fails(2, "another part in this run")
+    assert (folders / "ours/1.png").read_bytes() == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+def test_a_folder_that_cannot_be_looked_into(lkcfuse, folders):
+    (folders / "ir").chmod(0o700)
+    folders.chmod(0o755)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    else:
+        (folders / "ir").chmod(0)
+    try:
+        single = ("--fused", "ours/1.png", "--a", "ir/1.png", "--b", "vis/1.png")
+        lkcfuse("eval", *single).assert_fails(3, "ir/1.png", "ermission")
+    finally:
+        if is_root:
+            os.seteuid(0)
+        else:
+            (folders / "ir").chmod(0o700)
+
+
 def test_files_without_a_partner_are_said(lkcfuse, folders):
     (folders / "vis/1.png").rename(folders / "vis/7.png")
     done = lkcfuse("eval", *OURS, "--metrics", "EN")
@@ -176,6 +210,8 @@ def test_files_without_a_partner_are_said(lkcfuse, folders):
         ((*OURS, "--task", "x-ray"), 2, ["x-ray"]),
         ((*OURS, "--gt-free", "-", "--json"), 2, ["standard output"]),
         ((*OURS, "--gt-free", "absent/m.csv"), 2, ["absent", "does not exist"]),
+        ((*OURS, "--gt-free", "s3://b/m.csv"), 2, ["s3://b/m.csv is a URL"]),
+        (("--fused", "s3://b/f", "--a", "ir", "--b", "vis"), 2, ["s3://b/f is a URL"]),
         ((*OURS, "--workers", "0"), 2, ["--workers"]),
     ],
 )

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -206,6 +207,43 @@ def test_pipes(lkcfuse_process, pair, settings):
     assert_is_maximum(read_image(io.BytesIO(done.out)), pair)
     done = lkcfuse_process(*words, "-q", stdin=b"")
     done.assert_fails(3, "standard input is empty")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell that closes streams")
+@pytest.mark.parametrize(
+    ("words", "closed", "code", "said"),
+    [
+        (["-o", "x.png"], ">&-", 0, ""),
+        (["-o", "x.png"], "2>&-", 0, ""),
+        (["-o", "x.png"], "<&- >&- 2>&-", 0, ""),
+        (["-o", "-"], ">&-", 2, "standard output is closed"),
+    ],
+)
+def test_closed_streams(pair, settings, tmp_path, words, closed, code, said):
+    program = [sys.executable, "-m", "lkcfuse", "fuse", *pair, *words, "-q", *settings]
+    line = shlex.join(map(str, program))
+    done = subprocess.run(
+        f"{line} {closed}", shell=True, cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr.decode()
+    assert done.stderr.count(b"\n") == bool(said)
+    if code == 0:
+        assert_is_maximum(read_image(tmp_path / "x.png"), pair)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell that closes streams")
+def test_a_closed_input_is_empty(pair, settings):
+    program = [sys.executable, "-m", "lkcfuse", "fuse", "-", pair[1], "-o", "x.png", *settings]
+    line = shlex.join(map(str, program))
+    done = subprocess.run(f"{line} <&-", shell=True, capture_output=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr == b"lkcfuse: error: standard input is empty: it has no bytes\n"
+
+
+def test_urls_are_for_batch(lkcfuse, pair):
+    lkcfuse("fuse", *pair, "-o", "s3://b/x.png").assert_fails(2, "s3://b/x.png is a URL", "batch")
+    lkcfuse("fuse", "gs://b/x.png", pair[1], "-o", "x.png").assert_fails(2, "gs://b/x.png", "URL")
 
 
 def test_a_closed_pipe_ends_it_quietly(pair, settings):

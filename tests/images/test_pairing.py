@@ -88,6 +88,14 @@ def test_links_are_followed_and_loops_end(tree):
     assert list(list_images(folder)) == ["3", "linked/1", "linked/deep/2"]
 
 
+def test_two_links_to_one_folder_are_two_folders(tree):
+    elsewhere = tree("elsewhere", "1.png")
+    folder = tree("a", "3.png")
+    for name in ("day", "night"):
+        (folder / name).symlink_to(elsewhere)
+    assert list(list_images(folder)) == ["3", "day/1", "night/1"]
+
+
 def test_folders_that_cannot_be_used(tree):
     folder = tree("a", "1.png")
     with pytest.raises(InputError, match="absent does not exist"):
