@@ -101,34 +101,46 @@ class Times(dict[str, float]):
         print(f"{self.label} {name}: {seconds:.2f} s", file=sys.stderr, flush=True)
 
 
+def time_reference(inner: int, pair: np.ndarray, times: Times) -> np.ndarray:
+    """Time plain convolution in both orders of memory, and return what the network gives."""
+    reference, batch = plain(inner), torch.from_numpy(pair)[None]
+    with torch.inference_mode():
+        # Small images are run twice, to leave out what the first run alone pays for.
+        runs = 2 if batch[0, 0].numel() < 100_000 else 1
+        for _ in range(runs):
+            start = time.perf_counter()
+            expected = reference(batch)
+            seconds = time.perf_counter() - start
+        times["conv2d"] = seconds
+        reference = reference.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        for _ in range(runs):
+            start = time.perf_counter()
+            reference(batch)
+            seconds = time.perf_counter() - start
+        times["conv2d, channels-last"] = seconds
+    fused: np.ndarray = expected[0, 0].numpy()
+    return fused
+
+
 def measure(inner: int, height: int, width: int) -> None:
-    """Print one row of the table."""
+    """Print one row of the table.
+
+    The reference goes first and alone: at 1920x1080 it needs most of 24 GiB.
+    """
     pair = np.random.default_rng(0).random((2, height, width), dtype=np.float32)
-    ours, reference = make_network(inner), plain(inner)
     times = Times(f"inner={inner} {width}x{height}")
+    expected = time_reference(inner, pair, times)
+    ours = make_network(inner)
     for _ in range(2):  # the kernels' spectra are kept from the second image of a size on
         fused = infer(ours, pair)
     times["ours"] = best_time(lambda: infer(ours, pair), 10)
     fresh = make_network(inner)
     times["ours, first image"] = best_time(lambda: infer(fresh, pair), 0)
-    batch = torch.from_numpy(pair)[None]
-    with torch.inference_mode():
-        # Small images are run twice, to leave out what the first run alone pays for.
-        if height * width < 100_000:
-            reference(batch)
-        start = time.perf_counter()
-        expected = reference(batch)
-        times["conv2d"] = time.perf_counter() - start
-        reference = reference.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        batch = batch.contiguous(memory_format=torch.channels_last)
-        if height * width < 100_000:
-            reference(batch)
-        start = time.perf_counter()
-        reference(batch)
-        times["conv2d, channels-last"] = time.perf_counter() - start
     work = multiplications(ours, height, width)
-    difference = abs(fused - expected[0, 0].numpy()).max()
-    for name, seconds in times.items():
+    difference = abs(fused - expected).max()
+    for name in ("ours", "ours, first image", "conv2d", "conv2d, channels-last"):
+        seconds = times[name]
         print(
             f"inner={inner:<3} {width}x{height:<5} {name:<22} {seconds:8.2f} s  "
             f"{times['conv2d'] / seconds:6.1f} x  "

@@ -22,7 +22,9 @@ from lkcfuse.errors import UsageError
 if TYPE_CHECKING:
     from lkcfuse.network import Checkpoint
     from lkcfuse.training.config import TrainingConfig
-    from lkcfuse.training.loop import TrainingResult
+    from lkcfuse.training.loop import TrainingData, TrainingResult
+    from lkcfuse.training.recipe import Recipe
+    from lkcfuse.training.stages import StageProgress
 
 # typer reads the annotations at run time, on Python 3.10 too, hence Optional.
 FoldersArgument = Annotated[
@@ -67,6 +69,10 @@ RecipeOption = Annotated[
         help="Settings to start from: a recipe of the packaged weights, or a JSON file.",
     ),
 ]
+StageOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--stage", metavar="NAME", help="Only this stage of a recipe of several."),
+]
 InitOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--init", metavar="NAME|FILE", help="Weights to start from."),
@@ -106,6 +112,7 @@ def train(
     data: DataOption = None,
     tasks: TasksOption = None,
     recipe: RecipeOption = None,
+    stage: StageOption = None,
     init: InitOption = None,
     width: WidthOption = None,
     kernels: KernelsOption = None,
@@ -129,40 +136,47 @@ def train(
     out = Output(as_json, quiet)
     first, second = _two_folders(folders, data)
     output = output or _default_output(recipe, tasks)
-    _check_output(output, resume=resume, force=force)
+    _check_name(output)
 
     from lkcfuse.inference.devices import describe, select_device, thread_count, use_threads
-    from lkcfuse.training.config import TrainingConfig, load_recipe
-    from lkcfuse.training.loop import train as run
+    from lkcfuse.training.config import TrainingConfig
+    from lkcfuse.training.recipe import Recipe, load_recipe
     from lkcfuse.training.setup import gather, start_from
+    from lkcfuse.training.stages import run_recipe
 
-    settings = load_recipe(recipe) if recipe else TrainingConfig()
-    settings = settings.with_changes(
-        tasks=tuple(tasks) if tasks else None,
-        inner=width,
-        kernels=_kernels(kernels),
-        steps=steps,
-        minutes=minutes,
-        learning_rate=learning_rate,
-        seed=seed,
+    plan = load_recipe(recipe) if recipe else Recipe.of(TrainingConfig())
+    if stage is not None:
+        plan = plan.only(stage)
+    own = {"steps": steps, "minutes": minutes, "learning_rate": learning_rate, "seed": seed}
+    if len(plan.stages) > 1 and (given := [name for name in own if own[name] is not None]):
+        raise UsageError(
+            f"the recipe {recipe} has {len(plan.stages)} stages, each with its own "
+            f"{', '.join(given)}: take one of them with --stage, or write a recipe of your own"
+        )
+    plan = plan.map(
+        lambda settings: settings.with_changes(
+            tasks=tuple(tasks) if tasks else None, inner=width, kernels=_kernels(kernels), **own
+        )
     )
     start: Checkpoint | None = None
     if init:
-        start, settings = start_from(
-            init, settings, width_given=width is not None, kernels_given=kernels is not None
+        start, plan = start_from(
+            init, plan, width_given=width is not None, kernels_given=kernels is not None
         )
-    pairs = gather(settings, first=first, second=second, data=data)
+    _check_output(output, plan, resume=resume, force=force)
     chosen = select_device(device)
     count = thread_count(threads)
-    out.note(
-        f"training {', '.join(settings.tasks)} at width {settings.inner} on "
-        f"{describe(chosen, threads=count)}: {len(pairs.training)} pairs to learn from, "
-        f"{len(pairs.choosing)} to choose by, {len(pairs.reporting)} to report on"
-    )
-    with use_threads(count), _Meter(out, settings) as meter:
-        result = run(
-            settings,
-            pairs,
+    meter = _Meter(out, describe(chosen, threads=count))
+
+    def find(settings: TrainingConfig) -> TrainingData:
+        pairs = gather(settings, first=first, second=second, data=data)
+        meter.begin(settings, pairs)
+        return pairs
+
+    with use_threads(count), meter:
+        result = run_recipe(
+            plan,
+            find,
             output,
             init=start,
             resume=resume,
@@ -197,39 +211,45 @@ def _kernels(text: str | None) -> tuple[int, int, int] | None:
     return one, two, three
 
 
-def _check_output(output: Path, *, resume: bool, force: bool) -> None:
+def _check_name(output: Path) -> None:
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: the checkpoint's name must end in .safetensors")
     check_destination(output, overwrite=True)
-    if force and not resume:
-        return
 
+
+def _check_output(output: Path, recipe: Recipe, *, resume: bool, force: bool) -> None:
+    """Refuse to write over what is not this run's own."""
     from lkcfuse.training.log import is_finished, log_path
+    from lkcfuse.training.stages import run_files
     from lkcfuse.training.state import state_path
 
-    log, state = log_path(output), state_path(output)
-    if resume:
-        if state.exists():
-            return
-        if is_finished(output):
-            raise UsageError(f"{output} is finished already: train on from it with --init {output}")
-        if output.exists() and not log.exists():
-            raise UsageError(
-                f"{output} exists, and no run that made it is known here ({log.name} is missing): "
-                "there is nothing to resume; give another --output"
-            )
+    if force and not resume:
         return
-    for path in (output, log, state):
-        if path.exists():
-            raise UsageError(f"{path} exists: --resume goes on with its run, --force starts anew")
+    files = run_files(output, recipe)
+    if not resume:
+        for path in files:
+            if path.exists():
+                raise UsageError(
+                    f"{path} exists: --resume goes on with its run, --force starts anew"
+                )
+        return
+    if is_finished(output) and not state_path(output).exists():
+        raise UsageError(f"{output} is finished already: train on from it with --init {output}")
+    log = log_path(output)
+    if output.exists() and not any(path.exists() for path in files if path != output):
+        raise UsageError(
+            f"{output} exists, and no run that made it is known here ({log.name} is missing): "
+            "there is nothing to resume; give another --output"
+        )
 
 
 class _Meter:
     """Shows how far a run is: a bar on a terminal, a line at every validation anywhere."""
 
-    def __init__(self, out: Output, settings: TrainingConfig) -> None:
+    def __init__(self, out: Output, computer: str) -> None:
         self._out = out
-        self._context = out.progress(f"training {', '.join(settings.tasks)}")
+        self._computer = computer
+        self._context = out.progress("training")
 
     def __enter__(self) -> _Meter:
         self._bar = self._context.__enter__()
@@ -238,22 +258,29 @@ class _Meter:
     def __exit__(self, *error: object) -> None:
         self._context.__exit__(*error)  # type: ignore[arg-type]
 
-    def __call__(self, progress: object) -> None:
-        from lkcfuse.training.loop import Progress
+    def begin(self, settings: TrainingConfig, pairs: TrainingData) -> None:
+        """Say what the next stage learns from."""
+        self._out.note(
+            f"training {', '.join(settings.tasks)} at width {settings.inner} on "
+            f"{self._computer}: {len(pairs.training)} pairs to learn from, "
+            f"{len(pairs.choosing)} to choose by, {len(pairs.reporting)} to report on"
+        )
 
-        assert isinstance(progress, Progress)
+    def __call__(self, progress: StageProgress) -> None:
         self._bar(progress.share, 1.0)
-        if progress.validation is None:
+        within = progress.within
+        if within.validation is None:
             return
         left = "" if progress.seconds_left is None else f", {_duration(progress.seconds_left)} left"
-        for task, scores in progress.validation.items():
+        place = f"stage {progress.number} of {progress.count}, " if progress.count > 1 else ""
+        for task, scores in within.validation.items():
             values = ", ".join(
                 f"{name} {value:.3f} ({value - scores.maximum[name]:+.3f})"
                 for name, value in scores.fused.items()
             )
-            best = ", best so far" if progress.improved else ""
+            best = ", best so far" if within.improved else ""
             self._out.note(
-                f"step {progress.step} ({progress.share:.0%}{left}): {task} {values} "
+                f"{place}step {within.step} ({progress.share:.0%}{left}): {task} {values} "
                 f"against the maximum{best}"
             )
 

@@ -1,12 +1,10 @@
-"""Everything a run is determined by, as data: a recipe is a file of it."""
+"""Everything a run of one stage is determined by, as data."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from lkcfuse.errors import InputError, UsageError
@@ -207,38 +205,3 @@ def _check_names(kind: Any, values: dict[str, Any], where: str) -> None:
     for name in values:
         if name not in known:
             raise InputError(f"{where}: '{name}' is unknown; the fields are {', '.join(known)}")
-
-
-def recipe_names() -> list[str]:
-    """Return the names of the recipes that come with the package."""
-    folder = resources.files("lkcfuse.training").joinpath("recipes")
-    return sorted(
-        entry.name[: -len(".json")] for entry in folder.iterdir() if entry.name.endswith(".json")
-    )
-
-
-def load_recipe(name: str) -> TrainingConfig:
-    """Read a recipe: a name of the package's, or the path of a JSON file.
-
-    Raises:
-        UsageError: There is no such recipe.
-        InputError: The file is no recipe.
-    """
-    if name in recipe_names():
-        source = resources.files("lkcfuse.training").joinpath("recipes").joinpath(f"{name}.json")
-        text = source.read_text(encoding="utf-8")
-    elif name.endswith(".json"):
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{name}: the recipe cannot be read: {error}") from None
-    else:
-        known = ", ".join(recipe_names())
-        raise UsageError(f"no recipe is called '{name}': choose {known}, or give a .json file")
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{name}: the recipe is not valid JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{name}: a recipe is a JSON object")
-    return TrainingConfig.from_dict(data, where=name)

@@ -20,12 +20,12 @@ from lkcfuse.errors import InputError, LkcfuseError
 from lkcfuse.network import Checkpoint, LKCFUNet, load_network, save_checkpoint
 from lkcfuse.training.average import one_cycle, update_average
 from lkcfuse.training.config import SMALLEST_CROP, TrainingConfig
-from lkcfuse.training.data import Pair, PairSet, fingerprint
+from lkcfuse.training.data import PairSet, fingerprint
 from lkcfuse.training.log import RunLog, log_path
 from lkcfuse.training.losses import Quarter, fusion_loss
 from lkcfuse.training.sampling import sample_batch, sample_quarter
 from lkcfuse.training.state import Counters, Learner, load_state, save_state, state_path
-from lkcfuse.training.validation import GOALS, REPORTED, Validation, validate
+from lkcfuse.training.validation import GOALS, REPORTED, Validation, validate_tasks
 from lkcfuse.weights.metadata import Feed
 
 VALUE_RANGE = (-1.0, 1.0)
@@ -135,6 +135,26 @@ def train(
         return run.run(resume=resume, notes=notes or {})
 
 
+def identity_of(
+    config: TrainingConfig, data: TrainingData, init: Checkpoint | None
+) -> dict[str, Any]:
+    """Return what a run is known by: settings, data, and initial weights by their SHA-256."""
+    return {
+        "settings": config.to_dict(),
+        "data": data.fingerprint(),
+        "init": None if init is None else _hash(init),
+    }
+
+
+def metadata_of(config: TrainingConfig, identity: dict[str, Any]) -> dict[str, str]:
+    """Return the metadata of the checkpoint that a run leaves."""
+    return {
+        "tasks": json.dumps(config.tasks),
+        **Feed(VALUE_RANGE, VALUE_RANGE).to_metadata(),
+        "training": json.dumps(identity),
+    }
+
+
 class _Run:
     def __init__(
         self,
@@ -154,11 +174,7 @@ class _Run:
         self.network = network.to(device)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimizer = _optimizer(self.network, config)
-        self.identity: dict[str, Any] = {
-            "settings": config.to_dict(),
-            "data": data.fingerprint(),
-            "init": None if init is None else _hash(init),
-        }
+        self.identity = identity_of(config, data, init)
         self.counters = Counters()
         self.recent = math.nan
         for part in (data.training, data.choosing, data.reporting):
@@ -295,21 +311,19 @@ class _Run:
     def _score(
         self, pairs: PairSet, at_most: int | None, metrics: tuple[str, ...]
     ) -> dict[str, Validation]:
-        tables = {}
-        for task in self.config.tasks:
-            chosen = _spread(pairs.of_task(task), at_most)
-            if chosen:
-                tables[task] = validate(
-                    self.average, pairs, chosen, device=self.device, metrics=metrics
-                )
-        return tables
+        return validate_tasks(
+            self.average,
+            pairs,
+            self.config.tasks,
+            device=self.device,
+            metrics=metrics,
+            at_most=at_most,
+        )
 
     def _save(self, notes: dict[str, str]) -> None:
         metadata = {
-            "tasks": json.dumps(self.config.tasks),
-            **Feed(VALUE_RANGE, VALUE_RANGE).to_metadata(),
+            **metadata_of(self.config, self.identity),
             "step": str(self.counters.best_step),
-            "training": json.dumps(self.identity),
             **notes,
         }
         save_checkpoint(self.output, self.average, metadata=metadata, dtype=torch.float16)
@@ -353,13 +367,6 @@ def _freeze_statistics(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
-
-
-def _spread(pairs: list[Pair], at_most: int | None) -> list[Pair]:
-    """Return at most so many pairs, evenly spread over the list."""
-    if at_most is None or len(pairs) <= at_most:
-        return pairs
-    return [pairs[i * len(pairs) // at_most] for i in range(at_most)]
 
 
 def _check_sizes(pairs: PairSet) -> None:

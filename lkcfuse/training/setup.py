@@ -10,6 +10,7 @@ from lkcfuse.tasks import get_task
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.data import Pair, PairSet, find_pairs, find_task_pairs, folder_names, split
 from lkcfuse.training.loop import TrainingData
+from lkcfuse.training.recipe import Recipe
 from lkcfuse.weights import resolve
 
 
@@ -60,20 +61,21 @@ def gather(
 
 
 def start_from(
-    weights: str, config: TrainingConfig, *, width_given: bool, kernels_given: bool
-) -> tuple[Checkpoint, TrainingConfig]:
-    """Load the weights to start from, and give the settings the network they are of.
+    weights: str, recipe: Recipe, *, width_given: bool, kernels_given: bool
+) -> tuple[Checkpoint, Recipe]:
+    """Load the weights to start from, and give the recipe the network they are of.
 
     Args:
         weights: A name in the manifest or a path.
-        config: The settings.
-        width_given: Whether the user asked for the settings' width.
-        kernels_given: Whether the user asked for the settings' kernels.
+        recipe: The recipe.
+        width_given: Whether the user asked for the recipe's width.
+        kernels_given: Whether the user asked for the recipe's kernels.
 
     Raises:
         UsageError: The weights are of another width or other kernels than asked for.
         WeightsError: There are no such weights, or they cannot be loaded.
     """
+    config = recipe.last
     checkpoint = load_checkpoint(resolve(weights, config.tasks[0]).path)
     network = checkpoint.config
     if width_given and network.inner != config.inner:
@@ -81,10 +83,12 @@ def start_from(
     if kernels_given and network.kernels != config.kernels:
         sizes = ",".join(map(str, network.kernels))
         raise UsageError(f"{weights} has kernels {sizes}: leave out --kernels")
-    changed = config.with_changes(
-        inner=network.inner,
-        kernels=network.kernels,
-        stem_norm=network.stem_norm,
-        base=network.base,
+    changed = recipe.map(
+        lambda settings: settings.with_changes(
+            inner=network.inner,
+            kernels=network.kernels,
+            stem_norm=network.stem_norm,
+            base=network.base,
+        )
     )
     return checkpoint, changed

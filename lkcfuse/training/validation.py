@@ -107,6 +107,39 @@ def to_levels(plane: Plane) -> NDArray[np.uint8]:
     return np.asarray(np.clip(np.rint(plane * 255), 0, 255), dtype=np.uint8)
 
 
+def validate_tasks(
+    network: nn.Module,
+    pairs: PairSet,
+    tasks: Iterable[str],
+    *,
+    device: torch.device,
+    metrics: Iterable[str],
+    at_most: int | None = None,
+) -> dict[str, Validation]:
+    """Return the scores of `validate` by task; a task without pairs is left out.
+
+    Args:
+        network: In evaluation mode.
+        pairs: Of any tasks.
+        tasks: Which to score.
+        device: Where the network is.
+        metrics: As `validate` takes them.
+        at_most: Pairs of each task, spread evenly over all of them; None takes all.
+    """
+    tables = {}
+    for task in tasks:
+        chosen = _spread(pairs.of_task(task), at_most)
+        if chosen:
+            tables[task] = validate(network, pairs, chosen, device=device, metrics=metrics)
+    return tables
+
+
+def _spread(pairs: list[Pair], at_most: int | None) -> list[Pair]:
+    if at_most is None or len(pairs) <= at_most:
+        return pairs
+    return [pairs[i * len(pairs) // at_most] for i in range(at_most)]
+
+
 def validate(
     network: nn.Module,
     pairs: PairSet,

@@ -73,6 +73,32 @@ def test_the_output_is_named_after_the_recipe_or_the_task(
     lkcfuse("train", "--data", data).assert_fails(2, "ir-vis.safetensors", "--force")
 
 
+def test_a_recipe_of_stages(lkcfuse: Run, data: Path, tmp_path: Path) -> None:
+    recipe, weights = tmp_path / "staged.json", tmp_path / "w.safetensors"
+    common = {"inner": 2, "kernels": [5, 3, 3], "crops": [[48, 1]], "steps": 2}
+    stages = [{"name": "start"}, {"average": {"2": 1, "start": 1}}]
+    recipe.write_text(json.dumps({**common, "stages": stages}))
+    words = ("train", "--data", data, "-o", weights, "--recipe", recipe, "--threads", "1")
+    lkcfuse(*words, "--steps", "3").assert_fails(2, "2 stages", "steps", "--stage")
+    lkcfuse(*words, "--stage", "end").assert_fails(2, "no stage 'end'", "start, 2")
+    done = lkcfuse(*words)
+    assert done.code == 0, done.err
+    assert "stage 2 of 2, step 2 (100%)" in done.err
+    assert "weights of step 4" in done.text
+    assert sorted(path.name for path in tmp_path.glob("w.*")) == [
+        f"w{number}{end}" for number in (".01", ".02", "") for end in (".log.jsonl", ".safetensors")
+    ]
+    lkcfuse(*words).assert_fails(2, "w.safetensors exists")
+    weights.unlink()
+    lkcfuse(*words).assert_fails(2, "w.log.jsonl exists")
+    (tmp_path / "w.log.jsonl").unlink()
+    lkcfuse(*words).assert_fails(2, "w.01.safetensors exists")
+    assert lkcfuse(*words, "--resume").code == 0
+    alone = lkcfuse(*words, "--stage", "2", "--steps", "3", "--init", weights, "--force")
+    assert alone.code == 0, alone.err
+    assert "step 3 (100%)" in alone.err
+
+
 def test_two_folders_and_init_from_a_file(
     lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path
 ) -> None:
