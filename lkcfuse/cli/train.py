@@ -182,7 +182,7 @@ def train(
             resume=resume,
             device=chosen,
             on_progress=meter,
-            notes={"recipe": recipe} if recipe else None,
+            notes={"recipe": recipe + (f", stage {stage}" if stage else "")} if recipe else None,
         )
     _report(out, result)
 
