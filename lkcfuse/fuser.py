@@ -249,11 +249,15 @@ class Fuser:
         Raises:
             LkcfuseError: As `load`.
         """
-        from lkcfuse.inference import infer, use_threads
+        from lkcfuse.inference import InferenceOptions, infer, plan_run, use_threads
 
+        network, weights, device, threads = self._ready()
+        if device.type == "cpu":
+            # Memory is looked at before the first product of matrices, luma's: without any left,
+            # NumPy's library would end the process.
+            plan_run(network.config, *pair.size, self._options or InferenceOptions())
         for note in pair.notes(self.task):
             self.notify(note)
-        network, weights, device, threads = self._ready()
         inputs = pair.stack(weights.channel_order, weights.input_range, invert_first=invert_first)
         with use_threads(threads):
             output = infer(network, inputs, device=device, options=self._options, progress=progress)

@@ -283,3 +283,25 @@ def test_importing_the_package_imports_nothing_heavy():
         "assert not heavy, heavy; lkcfuse.Fuser; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="an address-space limit that holds")
+def test_too_little_memory_is_an_error_and_no_end_of_the_process(maximum_weights):
+    code = (
+        "import resource, sys, numpy, psutil\n"
+        "from lkcfuse import Fuser\n"
+        "from lkcfuse.errors import ResourceError\n"
+        "fuser = Fuser(weights=sys.argv[1], device='cpu', threads=1)\n"
+        "fuser.load()\n"
+        "pair = [numpy.zeros((900, 1200, 3), numpy.uint8)] * 2\n"
+        "used = psutil.Process().memory_info().vms\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 20_000_000,) * 2)\n"
+        "try:\n"
+        "    fuser.fuse(*pair)\n"
+        "except ResourceError as error:\n"
+        "    print(error)\n"
+    )
+    words = [sys.executable, "-c", code, str(maximum_weights)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "of memory are needed to fuse 1200 x 900 pixels" in done.stdout

@@ -69,6 +69,7 @@ _OUT_OF_MEMORY = (
     "out of memory",
     "could not create a primitive",
     "can't start new thread",
+    "unable to mmap",
 )
 
 
