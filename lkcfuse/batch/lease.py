@@ -1,9 +1,11 @@
 """One run at a time in an output folder at a URL, where no system lets go of a dead run's lock.
 
-A run makes a lock object, which the store lets only one of two do, and changes it every few
-seconds. Who finds a lock watches whether it changes: one that does not is a dead run's, and is
-taken over. No clocks are compared. A run that was taken for dead (a machine that slept) finds its
-lock taken, and ends at its next line in the journal; until then both have written the same files.
+A run makes a lock object, which the store lets only one of two do, and every few seconds writes
+another one anew, its beat. Who finds a lock watches its beat: where that does not change, the run
+is dead, and its lock is taken over. No clocks are compared. A lock is never written again, and a
+beat by nobody else, so a run that was taken for dead (a machine that slept) cannot write over what
+took its place: it finds its lock taken, and ends at its next line in the journal; until then both
+have written the same files.
 """
 
 from __future__ import annotations
@@ -25,10 +27,10 @@ from lkcfuse.notes import Note
 from lkcfuse.remote import RemotePath
 
 BEAT_SECONDS = 5.0
-"""A run changes its lock as often."""
+"""A run writes its beat as often."""
 
 DEAD_SECONDS = 30.0
-"""A lock that has not changed for so long is a dead run's."""
+"""A lock whose beat has not changed for so long is a dead run's."""
 
 
 class Lease:
@@ -40,7 +42,9 @@ class Lease:
         self._notify = notify
         self._path = folder / FOLDER / lock_name(shard)
         self._token = secrets.token_hex(8)
+        self._beat_path = _beat_path(self._path, self._token)
         self._beats = 0
+        self._beating = threading.Lock()
         self._ended = threading.Event()
         self._lost = False
         self._settings: str | None = None
@@ -66,10 +70,9 @@ class Lease:
             ResourceError: The store cannot be written to, or another run took this one for dead.
         """
         self.check()
-        self._settings = settings
         try:
             # Of two that come at once each may see the other, but never neither.
-            self._path.write_bytes(self._content())
+            self._beat(settings)
             for path in (self._folder / FOLDER).find():
                 if path == self._path or not is_beside(path.name, self._shard):
                     continue
@@ -87,13 +90,13 @@ class Lease:
             OSError: The store cannot be written to.
         """
         try:
-            self._path.write_bytes(self._content(), new=True)
+            self._write_lock()
         except FileExistsError:
             if is_alive(self._path, self._notify):
                 raise busy(self._folder) from None
-            self._path.unlink()
+            remove_lock(self._path)
             try:
-                self._path.write_bytes(self._content(), new=True)
+                self._write_lock()
             except FileExistsError:
                 raise busy(self._folder) from None
         self._thread.start()
@@ -106,31 +109,34 @@ class Lease:
         with suppress(OSError):
             if self._is_own():
                 self._path.unlink()
+            self._beat_path.unlink()
+
+    def _write_lock(self) -> None:
+        about = {"host": socket.gethostname(), "process": os.getpid()}
+        lock = json.dumps({"token": self._token, **about}).encode()
+        self._path.write_bytes(lock, new=True)
 
     def _keep(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
-            self._beats += 1
             # A store that does not answer for once is none that has given the lock to another.
             with suppress(OSError, ResourceError):
                 if not self._is_own():
                     self._lost = True
                     return
-                self._path.write_bytes(self._content())
+                self._beat()
+
+    def _beat(self, settings: str | None = None) -> None:
+        with self._beating:
+            self._beats += 1
+            self._settings = settings or self._settings
+            content = {"beat": self._beats, "settings": self._settings}
+            self._beat_path.write_bytes(json.dumps(content).encode())
 
     def _is_own(self) -> bool:
         try:
-            return bool(json.loads(self._path.read_bytes())["token"] == self._token)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return _token_in(self._path.read_bytes()) == self._token
+        except FileNotFoundError:
             return False
-
-    def _content(self) -> bytes:
-        about = {
-            "host": socket.gethostname(),
-            "process": os.getpid(),
-            "beat": self._beats,
-            "settings": self._settings,
-        }
-        return json.dumps({"token": self._token, **about}).encode()
 
 
 @contextmanager
@@ -161,7 +167,7 @@ def lease(
                     continue
                 if is_alive(path, notify):
                     raise busy(folder)
-                path.unlink()
+                remove_lock(path)
             yield held
         finally:
             held.release()
@@ -171,30 +177,68 @@ def lease(
         raise ResourceError(f"{folder} cannot be written to: {error}") from None
 
 
-def _settings_in(path: RemotePath) -> str | None:
-    """Return what the run of a lock has announced, if anything."""
-    try:
-        settings = json.loads(path.read_bytes())["settings"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-    return settings if isinstance(settings, str) else None
-
-
 def is_alive(path: RemotePath, notify: Notify) -> bool:
-    """Whether a lock changes within the time in which a live run changes it; a gone one has not.
+    """Whether a lock's beat changes within the time in which a live run's does; a gone one has not.
 
     Args:
         path: The lock.
         notify: Told that it is watched.
     """
     try:
-        before = path.read_bytes()
+        lock, beat = path.read_bytes(), _beat_of(path)
         notify(Note(f"a run has left {path}: looking for {DEAD_SECONDS:.0f} s whether it is alive"))
         deadline = time.monotonic() + DEAD_SECONDS
         while time.monotonic() < deadline:
             time.sleep(min(1.0, BEAT_SECONDS))
-            if path.read_bytes() != before:
+            # The lock comes last: of a run that ends, the beat goes after it.
+            beat_now = _beat_of(path)
+            if path.read_bytes() != lock or beat_now not in (beat, None):
                 return True
     except FileNotFoundError:
         pass
     return False
+
+
+def remove_lock(path: RemotePath) -> None:
+    """Remove a dead run's lock, and its beat."""
+    with suppress(FileNotFoundError):
+        token = _token_in(path.read_bytes())
+        path.unlink()
+        if token is not None:
+            _beat_path(path, token).unlink()
+
+
+def _settings_in(path: RemotePath) -> str | None:
+    """Return what the run of a lock has announced, if anything."""
+    try:
+        settings = json.loads(_beat_of(path) or b"null")["settings"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return settings if isinstance(settings, str) else None
+
+
+def _beat_of(path: RemotePath) -> bytes | None:
+    """Return the beat of a lock's run; None before its first one, and after it has ended.
+
+    Raises:
+        FileNotFoundError: The lock is gone.
+    """
+    token = _token_in(path.read_bytes())
+    if token is None:
+        return None
+    try:
+        return _beat_path(path, token).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _token_in(lock: bytes) -> str | None:
+    try:
+        token = json.loads(lock)["token"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return token if isinstance(token, str) else None
+
+
+def _beat_path(lock: RemotePath, token: str) -> RemotePath:
+    return lock.parent / f"{lock.name.removesuffix('.lock')}-{token}.beat"

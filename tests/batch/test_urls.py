@@ -137,11 +137,14 @@ def test_shards_agree_on_their_settings(top, quick):
 
 def test_a_dead_run_s_lock_is_taken_over(top, quick):
     (top / FOLDER / "run.lock").write_bytes(b'{"token": "dead"}')
+    (top / FOLDER / "run-dead.beat").write_bytes(b'{"beat": 7}')
     (top / FOLDER / "run-1-of-2.lock").write_bytes(b"")
     notes = []
     with lease(top, notify=notes.append) as held:
         held.check()
-        assert len((top / FOLDER).find()) == 1
+        assert [path.name for path in (top / FOLDER).find() if path.suffix == ".lock"] == [
+            "run.lock"
+        ]
     assert ["run.lock" in notes[0], "run-1-of-2.lock" in notes[1]] == [True, True]
     assert top.find() == []
 
@@ -157,6 +160,22 @@ def test_a_run_that_was_taken_for_dead_ends(urls, top, fuser, quick):
             list(outcomes)
     # The lock is the other's, and stays.
     assert (top / "fused" / FOLDER / "run.lock").exists()
+
+
+def test_a_run_that_was_taken_for_dead_writes_nothing_over(top, quick):
+    with lease(top) as held:
+        time.sleep(0.5)
+        place = top / FOLDER
+        assert len([path for path in place.find() if path.suffix == ".beat"]) == 1
+        # Its thread is stopped between looking at its lock and writing, as a machine that sleeps.
+        with held._beating:
+            time.sleep(0.5)
+            (place / "run.lock").write_bytes(b'{"token": "another"}')
+        time.sleep(0.5)
+        assert (place / "run.lock").read_bytes() == b'{"token": "another"}'
+        with pytest.raises(ResourceError, match="another run has taken"):
+            held.check()
+    assert [path.name for path in place.find()] == ["run.lock"]
 
 
 def test_a_store_that_goes_away_stops_the_run(folders, fuser, tmp_path, run, quick):
