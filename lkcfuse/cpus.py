@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
+
+from lkcfuse.control_groups import control_groups
 
 
 def available_cpus(root: Path = Path("/")) -> int:
@@ -20,43 +21,9 @@ def available_cpus(root: Path = Path("/")) -> int:
     cpus = float(os.cpu_count() or 1)
     if hasattr(os, "sched_getaffinity"):  # Linux and some of the BSDs
         cpus = min(cpus, len(os.sched_getaffinity(0)))
-    for folder in _control_groups(root):
+    for folder in control_groups(root, "cpu"):
         cpus = min(cpus, _quota(folder))
     return max(1, math.ceil(cpus))
-
-
-def _control_groups(root: Path) -> Iterator[Path]:
-    """Yield the folders of the control groups that may limit this process's CPU time."""
-    try:
-        memberships = (root / "proc/self/cgroup").read_text().splitlines()
-        mounts = (root / "proc/self/mountinfo").read_text().splitlines()
-    except OSError:
-        return  # not Linux
-    groups = {}  # from controller to path; version 2 has one path, under no controller's name
-    for line in memberships:
-        _, controllers, path = line.split(":", 2)
-        groups.update(dict.fromkeys(controllers.split(","), path))
-    for line in mounts:
-        # "id parent device root mount options... - kind source super-options"
-        place, _, kind = line.partition(" - ")
-        kinds = kind.split()
-        if kinds[0] == "cgroup2":
-            group = groups.get("")
-        elif kinds[0] == "cgroup" and "cpu" in kinds[-1].split(","):
-            group = groups.get("cpu")
-        else:
-            continue
-        if group is None:
-            continue
-        mounted, mount = place.split()[3:5]
-        # In a container the mount may show a part of the tree that starts at the group itself.
-        inside = os.path.relpath(group, mounted) if group.startswith(mounted) else group
-        top = root / mount.lstrip("/")
-        folder = top / inside.lstrip("/")
-        while folder != top and top in folder.parents:
-            yield folder
-            folder = folder.parent
-        yield top
 
 
 def _quota(folder: Path) -> float:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from control_groups import V1_MOUNT, V2_MOUNT, make_root
 
 from lkcfuse.cpus import available_cpus
 
@@ -14,23 +15,6 @@ def many_cpus(monkeypatch):
     """A machine with 64 CPUs, as far as this process is told."""
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
-
-
-def make_root(root, cgroup, mountinfo, files):
-    """Lay out /proc/self and the control groups' file system in a folder."""
-    proc = root / "proc/self"
-    proc.mkdir(parents=True)
-    (proc / "cgroup").write_text(cgroup)
-    (proc / "mountinfo").write_text(mountinfo)
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
-
-
-V2_MOUNT = "30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
-V1_MOUNT = "33 24 0:29 {root} /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
 
 
 def test_this_machine():
@@ -86,5 +70,10 @@ def test_version_1(tmp_path, many_cpus, quota, cpus, mounted, folder):
         f"sys/fs/cgroup/cpu/{folder}cpu.cfs_period_us": "100000\n",
     }
     cgroup = "5:memory:/else\n4:cpu,cpuacct:/docker/abc\n0::/\n"
-    root = make_root(tmp_path, cgroup, V1_MOUNT.format(root=mounted), files)
+    root = make_root(
+        tmp_path,
+        cgroup,
+        V1_MOUNT.format(root=mounted, controllers="cpu,cpuacct", folder="cpu"),
+        files,
+    )
     assert available_cpus(root) == cpus
