@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from lkcfuse.atomic import check_destination
+from lkcfuse.cli import completion
 from lkcfuse.cli.options import (
     DeviceOption,
     ForceOption,
@@ -16,7 +17,7 @@ from lkcfuse.cli.options import (
     ThreadsOption,
     local_path,
 )
-from lkcfuse.cli.output import Output
+from lkcfuse.cli.output import Output, count
 from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +60,13 @@ DataOption = Annotated[
 ]
 TasksOption = Annotated[
     Optional[list[str]],  # noqa: UP045
-    typer.Option("--task", "-t", metavar="TASK", help="May be repeated with --data. [ir-vis]"),
+    typer.Option(
+        "--task",
+        "-t",
+        metavar="TASK",
+        help="May be repeated with --data. [ir-vis]",
+        autocompletion=completion.tasks,
+    ),
 ]
 RecipeOption = Annotated[
     Optional[str],  # noqa: UP045
@@ -67,6 +74,7 @@ RecipeOption = Annotated[
         "--recipe",
         metavar="NAME|FILE",
         help="Settings to start from: a recipe of the packaged weights, or a JSON file.",
+        autocompletion=completion.recipes,
     ),
 ]
 StageOption = Annotated[
@@ -75,7 +83,12 @@ StageOption = Annotated[
 ]
 InitOption = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--init", metavar="NAME|FILE", help="Weights to start from."),
+    typer.Option(
+        "--init",
+        metavar="NAME|FILE",
+        help="Weights to start from.",
+        autocompletion=completion.weights,
+    ),
 ]
 WidthOption = Annotated[
     Optional[int],  # noqa: UP045
@@ -262,7 +275,7 @@ class _Meter:
         """Say what the next stage learns from."""
         self._out.note(
             f"training {', '.join(settings.tasks)} at width {settings.inner} on "
-            f"{self._computer}: {len(pairs.training)} pairs to learn from, "
+            f"{self._computer}: {count(len(pairs.training), 'pair')} to learn from, "
             f"{len(pairs.choosing)} to choose by, {len(pairs.reporting)} to report on"
         )
 
@@ -301,7 +314,7 @@ def _report(out: Output, result: TrainingResult) -> None:
     lines = [f"{result.checkpoint}: weights of step {result.step}"]
     for part, label in (("choosing", "kept aside"), ("reporting", "val")):
         for task, table in getattr(result, part).items():
-            lines.append(f"{task}, {table.pairs} pairs ({label}): ours / maximum / mean")
+            lines.append(f"{task}, {count(table.pairs, 'pair')} ({label}): ours / maximum / mean")
             lines.extend(
                 f"  {name:<5} {value:10.4f} {table.maximum[name]:10.4f} {table.mean[name]:10.4f}"
                 for name, value in table.fused.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,6 +99,8 @@ def find_pairs(first: Path, second: Path, task: str | Task) -> list[Pair]:
     Raises:
         InputError: A folder is missing, no pair is found, or an image has no partner.
     """
+    if os.path.realpath(first) == os.path.realpath(second):
+        raise InputError(f"{first} and {second} are the same folder: there is nothing to fuse")
     found = match_stems(first, second)
     if not found.pairs:
         raise InputError(

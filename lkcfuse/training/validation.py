@@ -30,6 +30,9 @@ Scores = dict[str, float]
 class Validation:
     """Mean scores over a set of pairs, of the fused images and of the plainest baselines.
 
+    A metric's means are over the pairs for which it is defined and finite (SCD is not where a
+    source is one grey); where there is none, the tables lack it.
+
     Attributes:
         fused: Of the network's results.
         maximum: Of the pixelwise maximum of the two sources.
@@ -50,6 +53,8 @@ class Validation:
         """One number to choose by: gains over the maximum, where falling short weighs more."""
         total = -TONE_COST * max(0.0, self.tone_shift - TONE_GOAL)
         for name, (weight, margin) in GOALS.items():
+            if name not in self.fused:
+                continue
             gain = self.fused[name] - self.maximum[name]
             total += weight * (gain + SHORTFALL * min(0.0, gain - margin))
         return total
@@ -175,8 +180,17 @@ def validate(
         for name, result in results.items():
             tables[name].append(evaluate(result.astype(np.float64), first, second, names))
         after_pair()
-    means = {
-        table: {name: float(np.mean([row[name] for row in rows])) for name in names}
-        for table, rows in tables.items()
-    }
+    means = _means(tables, names)
     return Validation(**means, tone_shift=float(np.mean(shifts)), pairs=len(shifts))
+
+
+def _means(tables: dict[str, list[Scores]], names: Iterable[str]) -> dict[str, Scores]:
+    """Return each table's means over the pairs for which a metric is finite in all of them."""
+    means: dict[str, Scores] = {table: {} for table in tables}
+    for name in names:
+        values = np.array([[row[name] for row in rows] for rows in tables.values()])
+        defined = np.isfinite(values).all(axis=0)
+        if defined.any():
+            for table, mean in zip(means, values[:, defined].mean(axis=1), strict=True):
+                means[table][name] = float(mean)
+    return means

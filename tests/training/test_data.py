@@ -43,6 +43,8 @@ def test_sub_folders_count_and_hidden_files_do_not(pair_folder: Folder) -> None:
         (data / name / "1.png").rename(data / name / "night" / "0.png")
         (data / name / "._0.png").write_bytes(b"of a Mac")
     pairs = find_pairs(data / "ir", data / "vis", "ir-vis")
+    with pytest.raises(InputError, match="the same folder"):
+        find_pairs(data / "ir", data / "vis" / ".." / "ir", "ir-vis")
     stems = [pair.first.relative_to(data / "ir").as_posix() for pair in pairs]
     assert stems == ["0.png", "night/0.png"]
 

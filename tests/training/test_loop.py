@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from lkcfuse.errors import InputError, LkcfuseError, UsageError
+from lkcfuse.images import image_from_array, write_image
 from lkcfuse.network import load_checkpoint, load_network
 from lkcfuse.training import loop
 from lkcfuse.training.config import Augmentation, TrainingConfig
@@ -78,6 +79,22 @@ def test_the_untrained_network_is_the_maximum_itself(
     assert seen[0].validation is not None
     scores = seen[0].validation["ir-vis"]
     assert scores.fused == pytest.approx(scores.maximum, abs=1e-9)
+
+
+def test_a_pair_without_a_score_does_not_cost_the_run(
+    pair_folder: Folder, tiny: TrainingConfig, tmp_path: Path
+) -> None:
+    """SCD is undefined where a source is one grey, as an empty slice is."""
+    data, output = pair_folder(), tmp_path / "run.safetensors"
+    kept_aside = gather(tiny, data=data).choosing.pairs[0].first
+    write_image(image_from_array(np.zeros((72, 80), np.uint8)), kept_aside, overwrite=True)
+    result = train(tiny, gather(tiny, data=data), output)
+    table = result.choosing["ir-vis"]
+    assert "SCD" not in table.fused
+    assert {"VIF", "Qabf", "SSIM"} <= table.fused.keys()
+    assert np.isfinite(table.score)
+    load_network(output)
+    assert "NaN" not in log_path(output).read_text()
 
 
 SCRIPT = """
