@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from lkcfuse.cli import completion
 from lkcfuse.cli.options import local_path
 
 # typer reads the annotations at run time, on Python 3.10 too, hence Optional. What may be a URL is
@@ -88,7 +89,10 @@ MetricsOption = Annotated[
 FormatOption = Annotated[
     str,
     typer.Option(
-        "--format", metavar="FORMAT", help="Format of the outputs: png, jpeg, tiff, webp or bmp."
+        "--format",
+        metavar="FORMAT",
+        help="Format of the outputs: png, jpeg, tiff, webp or bmp.",
+        autocompletion=completion.formats,
     ),
 ]
 EngineOption = Annotated[
@@ -97,6 +101,7 @@ EngineOption = Annotated[
         "--engine",
         metavar="local|ray",
         help="What computes: this process, or the workers of a Ray cluster (lkcfuse[ray]).",
+        autocompletion=completion.engines,
     ),
 ]
 AddressOption = Annotated[

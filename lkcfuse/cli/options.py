@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lkcfuse.cli import completion
 from lkcfuse.errors import UsageError
 from lkcfuse.remote import is_url
-from lkcfuse.tasks import TASKS
 
 if TYPE_CHECKING:
     from lkcfuse.inference import InferenceOptions
@@ -34,18 +34,6 @@ def local_path(word: str) -> Path:
     return Path(word)
 
 
-def _complete_task() -> list[str]:
-    return list(TASKS)
-
-
-def _complete_device() -> list[str]:
-    return ["auto", "cpu", "cuda", "mps"]
-
-
-def _complete_format() -> list[str]:
-    return ["png", "jpeg", "tiff", "webp", "bmp"]
-
-
 TaskOption = Annotated[
     str,
     typer.Option(
@@ -53,7 +41,7 @@ TaskOption = Annotated[
         "-t",
         metavar="TASK",
         help="What the pair shows: ir-vis, mri-ct, mri-pet or mri-spect.",
-        autocompletion=_complete_task,
+        autocompletion=completion.tasks,
     ),
 ]
 
@@ -65,6 +53,7 @@ WeightsOption = Annotated[
         metavar="NAME|FILE",
         help="A name in the manifest of weights, or a checkpoint file. "
         "Left out: the first entry made for the task.",
+        autocompletion=completion.weights,
     ),
 ]
 
@@ -90,7 +79,7 @@ DeviceOption = Annotated[
         "-d",
         metavar="DEVICE",
         help="auto, cpu, cuda, cuda:N or mps. auto takes CUDA, then MPS, then the CPU.",
-        autocompletion=_complete_device,
+        autocompletion=completion.devices,
     ),
 ]
 
@@ -100,7 +89,8 @@ ThreadsOption = Annotated[
         "--threads",
         min=1,
         metavar="N",
-        help="Threads on the CPU. Left out: as many CPUs as this process may use.",
+        help="Threads on the CPU. Left out: as many as CPUs this process may use, "
+        "or OMP_NUM_THREADS if that is less.",
     ),
 ]
 
@@ -110,7 +100,7 @@ FormatOption = Annotated[
         "--format",
         metavar="FORMAT",
         help="Format of the output: png, jpeg, tiff, webp or bmp. Left out: what its suffix says.",
-        autocompletion=_complete_format,
+        autocompletion=completion.formats,
     ),
 ]
 
@@ -189,6 +179,7 @@ PrecisionOption = Annotated[
         "--precision",
         metavar="auto|fp32|tf32|bf16|fp16",
         help="Arithmetic on a GPU; a CPU always computes in fp32.",
+        autocompletion=completion.precisions,
     ),
 ]
 

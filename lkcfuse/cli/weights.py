@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from lkcfuse.cli import output
+from lkcfuse.cli import completion, output
 from lkcfuse.cli.options import JsonOption, ManifestOption, OfflineOption, QuietOption
 from lkcfuse.cli.output import Output
 from lkcfuse.errors import UsageError, WeightsError
@@ -22,15 +22,30 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List, fetch, verify and remove checkpoints.", rich_markup_mode=None)
 
 NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="A name that 'lkcfuse weights list' shows.")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A name that 'lkcfuse weights list' shows.",
+        autocompletion=completion.weights,
+    ),
 ]
 NamesArgument = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time, on Python 3.10 too
-    typer.Argument(metavar="NAME...", help="Names that 'lkcfuse weights list' shows, or all."),
+    typer.Argument(
+        metavar="NAME...",
+        help="Names that 'lkcfuse weights list' shows, or all.",
+        autocompletion=completion.weights,
+    ),
 ]
 OfTaskOption = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--task", "-t", metavar="TASK", help="Only those made for this task."),
+    typer.Option(
+        "--task",
+        "-t",
+        metavar="TASK",
+        help="Only those made for this task.",
+        autocompletion=completion.tasks,
+    ),
 ]
 KeepOption = Annotated[
     bool, typer.Option("--keep", help="Keep the source file beside the converted one.")
@@ -195,7 +210,14 @@ def show_path(
 def import_weights(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The source file, as published.")],
     name: Annotated[
-        str, typer.Option("--name", "-n", metavar="NAME", help="Which checkpoint the file is.")
+        str,
+        typer.Option(
+            "--name",
+            "-n",
+            metavar="NAME",
+            help="Which checkpoint the file is.",
+            autocompletion=completion.weights,
+        ),
     ],
     keep: KeepOption = False,
     manifest: ManifestOption = None,
@@ -216,7 +238,12 @@ def import_weights(
 @app.command()
 def remove(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="What to remove from the cache, or all.")
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="What to remove from the cache, or all.",
+            autocompletion=completion.weights,
+        ),
     ],
     manifest: ManifestOption = None,
     as_json: JsonOption = False,
@@ -241,7 +268,8 @@ def remove(
             chosen.append(entry.name)
     for name in chosen:
         freed = store.remove(name)
-        text = f"{name}  {size_text(freed)} freed" if freed else f"{name}  not in the cache"
+        absent = "the cache is empty" if name == "all" else f"{name}  not in the cache"
+        text = f"{name}  {size_text(freed)} freed" if freed else absent
         out.result(text, {"name": name, "bytes_freed": freed})
 
 

@@ -195,6 +195,11 @@ def test_help_and_version_need_neither_torch_nor_numpy():
         ("lkcfuse fuse --task mri-p", ["mri-pet"]),
         ("lkcfuse fuse --device m", ["mps"]),
         ("lkcfuse fuse --format t", ["tiff"]),
+        ("lkcfuse fuse --weights lkcfuse-mri-s", ["lkcfuse-mri-spect"]),
+        ("lkcfuse weights show lkc-funet-v", ["lkc-funet-vif"]),
+        ("lkcfuse train --recipe mri-c", ["mri-ct"]),
+        ("lkcfuse batch --engine r", ["ray"]),
+        ("lkcfuse eval --task ir", ["ir-vis"]),
     ],
 )
 def test_completion(typed, offered):

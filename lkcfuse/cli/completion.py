@@ -1,0 +1,46 @@
+"""What the shell offers for an option's or argument's value; nothing here imports torch."""
+
+from __future__ import annotations
+
+from lkcfuse.tasks import TASKS
+
+
+def tasks() -> list[str]:
+    """Return the tasks' names."""
+    return list(TASKS)
+
+
+def devices() -> list[str]:
+    """Return the kinds of device, and `auto`."""
+    return ["auto", "cpu", "cuda", "mps"]
+
+
+def precisions() -> list[str]:
+    """Return the kinds of arithmetic."""
+    return ["auto", "fp32", "tf32", "bf16", "fp16"]
+
+
+def engines() -> list[str]:
+    """Return what a batch can be carried out by."""
+    return ["local", "ray"]
+
+
+def formats() -> list[str]:
+    """Return the names of the output formats."""
+    from lkcfuse.images.formats import FORMATS
+
+    return list(FORMATS)
+
+
+def weights() -> list[str]:
+    """Return the names of the built-in manifest."""
+    from lkcfuse.weights.manifest import load_manifest
+
+    return [entry.name for entry in load_manifest().entries]
+
+
+def recipes() -> list[str]:
+    """Return the names of the recipes in the package."""
+    from lkcfuse.training.recipe import recipe_names
+
+    return recipe_names()
