@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from lkcfuse.cli import output
+from lkcfuse.cli import completion, output
 from lkcfuse.cli.options import ForceOption, JsonOption, QuietOption, ReportOption, local_path
-from lkcfuse.cli.output import Output
+from lkcfuse.cli.output import Output, count
 from lkcfuse.cli.streams import check_stdout
 from lkcfuse.errors import InputError, LkcfuseError, UsageError
 from lkcfuse.remote import as_location
@@ -104,6 +104,7 @@ TaskNameOption = Annotated[
         metavar="TASK",
         help="What A and B are called: ir-vis, mri-ct, mri-pet or mri-spect. Left out: the "
         "batch's, or ir-vis.",
+        autocompletion=completion.tasks,
     ),
 ]
 WorkersOption = Annotated[
@@ -198,8 +199,9 @@ def evaluate(
     else:
         if table_path is not None:
             write_table(table, table_path, force=force)
-            out.note(f"wrote {table_path}: {len(table.rows)} rows of {len(chosen)} metrics")
-        title = f"{kind.name}: A {kind.first}, B {kind.second}, {_count(len(plan.cases), 'pair')}"
+            sizes = f"{count(len(table.rows), 'row')} of {count(len(chosen), 'metric')}"
+            out.note(f"wrote {table_path}: {sizes}")
+        title = f"{kind.name}: A {kind.first}, B {kind.second}, {count(len(plan.cases), 'pair')}"
         out.result(_summary(table, chosen, title, _is_plain()), _record(table, scores.failures))
     if page is not None:
         from lkcfuse.cli.reports import write_eval_report
@@ -207,7 +209,7 @@ def evaluate(
         write_eval_report(page, plan, full, scores, fused, task=kind, out=out, force=force)
     if failed:
         raise LkcfuseError(
-            f"{failed} of {_count(len(plan.cases), 'pair')} could not be scored in full"
+            f"{failed} of {count(len(plan.cases), 'pair')} could not be scored in full"
         )
 
 
@@ -219,7 +221,8 @@ def _plan(
     from lkcfuse.metrics.cases import plan_batch, plan_paths
 
     if first is not None and second is not None:
-        return plan_paths(first, second, fused, reference), DEFAULT_TASK
+        task = read_task(fused[0]) if fused[0].is_dir() else None
+        return plan_paths(first, second, fused, reference), task or DEFAULT_TASK
     if first is not None or second is not None:
         raise UsageError("--a and --b go together: name both sources")
     task = read_task(fused[0])
@@ -320,7 +323,3 @@ def _is_plain() -> bool:
     except UnicodeEncodeError:
         return True
     return False
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from numpy.typing import ArrayLike
 
+from lkcfuse.errors import InputError
 from lkcfuse.metrics.plane import Plane, planes
 from lkcfuse.metrics.registry import Needs, select
 
@@ -35,7 +36,8 @@ def evaluate(
         Value by name, in the order asked for; nan where a metric is undefined for these images.
 
     Raises:
-        InputError: An image is not a finite (H, W) array, or the sizes differ.
+        InputError: An image is not a finite (H, W) array, the sizes differ, or an array is plainly
+            on another scale: levels above 255, or fractions within 0..1 alone.
         UsageError: An unknown metric, or one that needs the reference without one.
 
     Example:
@@ -43,8 +45,28 @@ def evaluate(
         {'CC': 1.0, 'MSE': 8.5}
     """
     chosen = select(metrics, reference=reference is not None)
-    f, a, b = planes(fused, a, b)
+    given = (fused, a, b)
+    f, a, b = planes(*given)
+    for image, plane in zip(given, (f, a, b), strict=True):
+        if not isinstance(image, Plane):
+            _check_scale(plane)
     arguments: dict[Needs, tuple[Plane, ...]] = {Needs.NOTHING: (f,), Needs.SOURCES: (f, a, b)}
     if reference is not None:
         arguments[Needs.REFERENCE] = planes(f, reference)
     return {metric.name: metric.function(*arguments[metric.needs]) for metric in chosen}
+
+
+def _check_scale(plane: Plane) -> None:
+    """Refuse what would get scores that look like scores and are none."""
+    highest = plane.pixels.max()
+    if highest > 255:
+        raise InputError(
+            f"{plane.name} holds levels up to {highest:g}: metrics take grey levels 0..255, so "
+            "divide 16 bits by 257"
+        )
+    # Levels 0 and 1 alone may be those of a very dark image.
+    if highest <= 1 and ((plane.pixels > 0) & (plane.pixels < 1)).any():
+        raise InputError(
+            f"{plane.name} holds values within 0..1: metrics take grey levels 0..255, so multiply "
+            "by 255"
+        )

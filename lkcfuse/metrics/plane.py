@@ -50,7 +50,6 @@ class Plane:
         self.name = name
         if not np.isfinite(self.pixels).all():
             raise InputError(f"{name} holds values that are not finite: repair or mask them first")
-
         self._kept: dict[Hashable, Any] = {}
 
     @property

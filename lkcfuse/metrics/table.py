@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from lkcfuse.atomic import atomic_write, check_destination, may_replace
+from lkcfuse.errors import UsageError
 from lkcfuse.metrics.registry import METRICS
 from lkcfuse.metrics.scoring import Score
 
 _KEYS = ("name", "method")
 _DIGITS = 10
+# Without one it may be a pipe or a device.
+_SUFFIXES = ("", ".csv", ".json", ".txt")
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,15 @@ def check_table(path: Path, *, force: bool = False) -> None:
     """Check, before any work is done, that a table can be written there.
 
     Raises:
-        UsageError: The file exists, is no table that was written by `write_table` and left as it
-            was, and `force` is false; or its folder does not exist.
+        UsageError: The name has the suffix of another kind of file; the file exists, is no table
+            that was written by `write_table` and left as it was, and `force` is false; or its
+            folder does not exist.
         ResourceError: The folder cannot be written to.
     """
+    if path.suffix.lower() not in _SUFFIXES:
+        raise UsageError(
+            f"the table {path} is CSV or JSON: give it a name that ends in .csv or .json"
+        )
     check_destination(path, overwrite=force or _may_replace(path))
 
 

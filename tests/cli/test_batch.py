@@ -144,7 +144,7 @@ def test_strict(lkcfuse, scene):
         (("ir", "vis", "--metrics", "file"), 2, ["file exists", "--force"]),
         (("ir", "vis", "--metrics", "no/m.csv"), 2, ["no/m.csv"]),
         (("ir", "vis", "--metrics", "s3://b/m.csv"), 2, ["s3://b/m.csv is a URL"]),
-        (("ir", "vis", "--metrics", "ir/1.png", "--force"), 2, ["ir/1.png has another part"]),
+        (("ir", "vis", "--metrics", "ir/1.png", "--force"), 2, ["ir/1.png is CSV or JSON"]),
         (("ir", "vis"), 4, ["/no/such.safetensors"]),
     ],
 )

@@ -160,11 +160,17 @@ def test_single_files_that_cannot_be_scored_are_unfit_input(lkcfuse, folders):
 
 def test_a_table_never_replaces_what_is_scored(lkcfuse, folders):
     before = (folders / "ours/1.png").read_bytes()
-    single = ("--fused", "ours/1.png", "--a", "ir/1.png", "--b", "vis/1.png")
-    for words, path in ((single, "ours/1.png"), (OURS, folders / "vis/../vis/day/2.png")):
-        done = lkcfuse("eval", *words, "--gt-free", path, "--force")
-        done.assert_fails(2, "another part in this run")
+    (folders / "ours/bare").write_bytes(before)
+    single = ("--fused", "ours/bare", "--a", "ir/1.png", "--b", "vis/1.png")
+    for words, path, message in (
+        (single, folders / "vis/../ours/bare", "another part in this run"),
+        (OURS, "ours/1.png", "give it a name that ends in .csv or .json"),
+        (OURS, "new.xlsx", "give it a name that ends in .csv or .json"),
+    ):
+        lkcfuse("eval", *words, "--gt-free", path, "--force").assert_fails(2, message)
     assert (folders / "ours/1.png").read_bytes() == before
+    assert (folders / "ours/bare").read_bytes() == before
+    assert not (folders / "new.xlsx").exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
@@ -312,5 +318,7 @@ def test_scores_the_last_batch_by_its_journal(lkcfuse, folders, maximum_weights)
 
     beside = lkcfuse("eval", *words, "--fused", "fused", "--fused", "theirs", "--task", "ir-vis")
     assert "ir-vis: A infrared, B visible, 2 pairs" in beside.text
+    named = lkcfuse("eval", "--fused", "fused", "--a", "ir", "--b", "vis", "--metrics", "EN")
+    assert "mri-ct: A MRI, B CT, 2 pairs" in named.text
     methods = {row["method"] for row in rows_of((folders / "m.csv").read_bytes())}
     assert methods == {"fused", "theirs", "maximum", "mean"}

@@ -244,3 +244,17 @@ def test_the_benchmark_runs_and_agrees():
     words = ["--size", "97x64", "--images", "1", "--repeats", "1", "--json"]
     done = subprocess.run([sys.executable, path, *words], capture_output=True, check=True)
     assert json.loads(done.stdout)["largest_difference"] < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.full((4, 5), 65535, np.uint16), "levels up to 65535"),
+        (np.linspace(0, 1, 20).reshape(4, 5), "multiply by 255"),
+    ],
+)
+def test_images_on_another_scale_get_no_scores(image, message):
+    level = np.zeros((4, 5), np.uint8)
+    with pytest.raises(InputError, match=message):
+        evaluate(level, image, level)
+    assert evaluate(level, level + 1, level, ["MSE"]) == {"MSE": 0.5}
