@@ -31,6 +31,10 @@ class WeightsError(LkcfuseError):
     exit_code = 4
 
 
+class NotCachedError(WeightsError):
+    """Weights are known, and not on this machine, and the network must not be touched."""
+
+
 class ResourceError(LkcfuseError):
     """The machine falls short: absent device, too little memory, full or unwritable disk."""
 

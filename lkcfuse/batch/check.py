@@ -10,6 +10,7 @@ from lkcfuse.batch.claim import check_folder
 from lkcfuse.batch.files import exists, file_sha256
 from lkcfuse.batch.journal import State, read_state
 from lkcfuse.batch.plan import Plan
+from lkcfuse.batch.settings import Settings
 from lkcfuse.batch.stages import relative_output
 from lkcfuse.errors import ResourceError, UsageError
 from lkcfuse.remote import Location, RemotePath
@@ -57,6 +58,35 @@ def check(plan: Plan, *, overwrite: bool = False) -> State:
                         "folder with -o, or --force to replace it"
                     )
     return state
+
+
+def check_settings(
+    plan: Plan, settings: Settings, state: State, *, overwrite: bool = False
+) -> None:
+    """Check that a folder holds no outputs of other settings, unless they may be overwritten.
+
+    Args:
+        plan: Whose folder.
+        settings: What the outputs to come are made with.
+        state: What the folder's journal says.
+        overwrite: Whether those that are there are replaced.
+
+    Raises:
+        UsageError: It holds some.
+    """
+    latest = state.settings
+    if overwrite or latest is None or latest.key == settings.key:
+        return
+    # The latest run may have ended before its first pair: what is there is what counts.
+    others = {record.settings for record in state.pairs.values()} - {settings.key}
+    if not others:
+        return
+    before = latest if latest.key in others else state.runs.get(min(others), latest)
+    raise UsageError(
+        f"{plan.folder} holds a batch made with {', '.join(before.differences(settings))}, and "
+        f"this one has {', '.join(settings.differences(before))}: choose another folder with -o, "
+        "or --force to make it anew"
+    )
 
 
 def _listed(folder: RemotePath) -> set[Location]:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from lkcfuse.batch.check import check
+from lkcfuse.batch.check import check, check_settings
 from lkcfuse.batch.claim import Claim, claim
 from lkcfuse.batch.engine import Engine, Finished, Work
 from lkcfuse.batch.journal import Journal, JournalWriter, State, read_state
@@ -20,7 +20,7 @@ from lkcfuse.batch.records import PairRecord, ScoreRecord
 from lkcfuse.batch.segments import Segments
 from lkcfuse.batch.settings import Settings
 from lkcfuse.batch.stages import DiskError
-from lkcfuse.errors import InputError, ResourceError, UsageError
+from lkcfuse.errors import InputError, ResourceError
 from lkcfuse.fuser import Fuser, Notify
 from lkcfuse.remote import Location, RemotePath
 from lkcfuse.version import __version__
@@ -144,7 +144,8 @@ class Batch:
         # From here on no part of the batch begins with other settings, and one that has begun and
         # ended while the weights were loaded has left its line.
         self._held.announce(settings.key)
-        self._check_settings(settings, read_state(self.plan.folder))
+        state = read_state(self.plan.folder)
+        check_settings(self.plan, settings, state, overwrite=self._overwrite)
         with _open_journal(self.plan.folder, self._held) as journal:
             journal.begin(
                 settings,
@@ -246,22 +247,6 @@ class Batch:
                 method: {name: score.baselines[method][name] for name in scorer.names}
                 for method in scorer.baselines
             },
-        )
-
-    def _check_settings(self, settings: Settings, state: State) -> None:
-        latest = state.settings
-        if self._overwrite or latest is None or latest.key == settings.key:
-            return
-        # The latest run may have ended before its first pair: what is there is what counts.
-        others = {record.settings for record in state.pairs.values()} - {settings.key}
-        if not others:
-            return
-        before = latest if latest.key in others else state.runs.get(min(others), latest)
-        folder = self.plan.folder
-        raise UsageError(
-            f"{folder} holds a batch made with {', '.join(before.differences(settings))}, and this "
-            f"one has {', '.join(settings.differences(before))}: choose another folder with -o, "
-            "or --force to make it anew"
         )
 
 

@@ -48,13 +48,14 @@ from lkcfuse.cli.options import (
     inference_options,
 )
 from lkcfuse.cli.output import Output, count
-from lkcfuse.errors import UsageError
+from lkcfuse.errors import NotCachedError, UsageError
 from lkcfuse.remote import Location, as_location
 
 if TYPE_CHECKING:
     from lkcfuse.batch import Plan
     from lkcfuse.batch.engine import Engine
     from lkcfuse.batch.scoring import Scorer
+    from lkcfuse.fuser import Fuser
 
 
 def batch(
@@ -135,7 +136,9 @@ def batch(
         check_batch_report(page, plan, metrics, pairs, force=force)
     end = "\0" if null else "\n"
     if dry_run:
-        show_plan(plan, out, force=force, end=end)
+        looked = Fuser(task, weights=weights, manifest=manifest, offline=True, notify=warn)
+        _check_plan(looked, plan, offline=offline, invert_first=invert_first, out=out, force=force)
+        show_plan(plan, out, end=end)
         return
     started = time.perf_counter()
     with ExitStack() as stack:
@@ -176,6 +179,24 @@ def batch(
             force=force,
         )
     summarise(outcomes, out, seconds=time.perf_counter() - started)
+
+
+def _check_plan(
+    fuser: Fuser, plan: Plan, *, offline: bool, invert_first: bool, out: Output, force: bool
+) -> None:
+    """Refuse what a run would refuse; weights that it would fetch are not looked at."""
+    from lkcfuse.batch.check import check, check_settings
+    from lkcfuse.batch.settings import Settings
+
+    state = check(plan, overwrite=force)
+    try:
+        settings = Settings.of(fuser, plan.format, invert_first=invert_first)
+    except NotCachedError:
+        if offline:
+            raise
+        out.note("the weights are not on this machine: the run fetches them first")
+    else:
+        check_settings(plan, settings, state, overwrite=force)
 
 
 def _check_sources(

@@ -38,11 +38,8 @@ def tell(plan: Plan, out: Output, *, strict: bool) -> None:
     out.note(text)
 
 
-def show_plan(plan: Plan, out: Output, *, force: bool, end: str) -> None:
-    """Show the pairs and their outputs, of a plan that could be carried out."""
-    from lkcfuse.batch.check import check
-
-    check(plan, overwrite=force)
+def show_plan(plan: Plan, out: Output, *, end: str) -> None:
+    """Show the pairs and their outputs."""
     for pair in plan.pairs:
         record = {
             "name": pair.name,

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from lkcfuse.errors import InputError, WeightsError
+from lkcfuse.errors import InputError, NotCachedError, WeightsError
 from lkcfuse.notes import Note
 from lkcfuse.weights import hub
 from lkcfuse.weights.convert import check, convert
@@ -71,7 +71,7 @@ def pull(
             if isinstance(entry.source, HubSource):
                 return _from_hub(entry, entry.source, store, is_offline(offline), notify, progress)
             if is_offline(offline):
-                raise WeightsError(offline_advice(entry, store))
+                raise NotCachedError(offline_advice(entry, store))
             if entry.notice:
                 notify(f"{entry.name}: {entry.notice}")
             _download(entry, entry.source, store, notify, progress, retries)
@@ -248,7 +248,7 @@ def _from_hub(
         path = hub.fetch(source, offline=offline, notify=notify, progress=progress)
     except WeightsError:
         if offline:
-            raise WeightsError(offline_advice(entry, store)) from None
+            raise NotCachedError(offline_advice(entry, store)) from None
         raise
     if path.stat().st_size != entry.bytes or sha256_of(path) != entry.sha256:
         raise WeightsError(

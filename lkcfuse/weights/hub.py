@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from lkcfuse.errors import ResourceError, WeightsError
+from lkcfuse.errors import NotCachedError, ResourceError, WeightsError
 from lkcfuse.weights.hashing import Progress
 from lkcfuse.weights.manifest import Notify
 from lkcfuse.weights.source import HubSource
@@ -48,7 +48,7 @@ def fetch(
     if cached is not None:
         return cached
     if offline:
-        raise WeightsError(
+        raise NotCachedError(
             f"{source} is not in the Hub's cache ({constants.HF_HUB_CACHE}) and the network is "
             f"off: fetch {download_page(source)} elsewhere and give the file's path"
         )

@@ -89,7 +89,7 @@ UNKNOWN = ["--weights", "/no/such.safetensors"]
 
 def test_dry_run_shows_pairs_and_outputs_and_writes_nothing(lkcfuse, scene):
     before = contents(scene)
-    done = lkcfuse("batch", "ir", "vis", "--dry-run", "--shard", "1/2", *UNKNOWN)
+    done = lkcfuse("batch", "ir", "vis", "--dry-run", "--shard", "1/2")
     assert done.code == 0, done.err
     assert done.text.splitlines() == [
         f"ir/{name}.png\tvis/{name}.bmp\tfused/{name}.png" for name in NAMES[::2]
@@ -101,6 +101,12 @@ def test_dry_run_shows_pairs_and_outputs_and_writes_nothing(lkcfuse, scene):
         "name": "1", "status": "planned", "first": "ir/1.png", "second": "vis/1.bmp",
         "output": "fused/1.png",
     }  # fmt: skip
+    lkcfuse("batch", "ir", "vis", "--dry-run", "-q", *UNKNOWN).assert_fails(4, "does not exist")
+    absent = ("batch", "ir", "vis", "--dry-run", "--weights", "lkc-funet-vif")
+    done = lkcfuse(*absent)
+    assert (done.code, len(done.text.splitlines())) == (0, len(NAMES))
+    assert "the run fetches them first" in done.err
+    assert lkcfuse(*absent, "--offline").code == 4
     assert contents(scene) == before
     assert not (scene / "fused").exists()
 
@@ -168,7 +174,9 @@ def test_outputs_of_others_and_other_settings_need_force(lkcfuse, scene, setting
         done.assert_fails(2, "fused/1.png exists", "--force")
     assert lkcfuse("batch", "ir", "vis", "--force", *settings).code == 0
     other = ["--weights", make_weights("none"), *settings[2:]]
-    lkcfuse("batch", "ir", "vis", "-q", *other).assert_fails(2, "made with weights max", "--force")
+    for words in ([], ["--dry-run"]):
+        done = lkcfuse("batch", "ir", "vis", "-q", *words, *other)
+        done.assert_fails(2, "made with weights max", "--force")
     assert lkcfuse("batch", "ir", "vis", "--force", *other).code == 0
 
 

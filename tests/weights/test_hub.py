@@ -288,7 +288,7 @@ def test_hf_hub_offline_is_obeyed_for_an_address(hub, repo, resolve_afresh, netw
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     hub.files[f"{repo}/best.pth"] = authors_pth(network)
     kind, message = resolve_afresh(f"hf:/{repo}/best.pth@v1")
-    assert kind == "WeightsError"
+    assert kind == "NotCachedError"
     assert "the network is off: fetch" in message
     assert f"{repo}/resolve/v1/best.pth" in message
     assert hub.seen == []
