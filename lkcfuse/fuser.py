@@ -14,6 +14,7 @@ from lkcfuse.errors import WeightsError
 from lkcfuse.images import (
     Image,
     Pair,
+    check_files,
     check_output,
     image_from_array,
     image_to_array,
@@ -221,13 +222,16 @@ class Fuser:
 
         Raises:
             InputError: A source is missing, unreadable or unfit, or their sizes differ.
-            UsageError: The output exists, its folder does not, or its format is unknown.
+            UsageError: The output exists, its folder does not, or its format is unknown or cannot
+                hold the size; or one file was given twice.
             ResourceError: The output cannot be written.
             LkcfuseError: As `load`.
         """
-        if isinstance(output, (str, os.PathLike)):
-            check_output(output, format=format, overwrite=overwrite)
+        check_files(first, second, output)
+        destination = output if isinstance(output, (str, os.PathLike)) else None
+        check_output(destination, format=format, overwrite=overwrite)
         pair = read_pair(first, second)
+        check_output(destination, format=format, overwrite=overwrite, size=pair.size)
         fused = self.fuse_pair(pair, invert_first=invert_first, progress=progress)
         write_image(fused, output, format=format, overwrite=overwrite)
         return fused
@@ -249,13 +253,13 @@ class Fuser:
         Raises:
             LkcfuseError: As `load`.
         """
-        from lkcfuse.inference import InferenceOptions, infer, plan_run, use_threads
+        from lkcfuse.inference import InferenceOptions, check_run, infer, use_threads
 
         network, weights, device, threads = self._ready()
         if device.type == "cpu":
             # Memory is looked at before the first product of matrices, luma's: without any left,
             # NumPy's library would end the process.
-            plan_run(network.config, *pair.size, self._options or InferenceOptions())
+            check_run(network, *pair.size, self._options or InferenceOptions())
         for note in pair.notes(self.task):
             self.notify(note)
         inputs = pair.stack(weights.channel_order, weights.input_range, invert_first=invert_first)

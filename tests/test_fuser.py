@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import ImageCms
 
 import lkcfuse
 from lkcfuse.errors import InputError, ResourceError, UsageError, WeightsError
@@ -220,12 +221,14 @@ def test_open_files(maximum, tmp_path):
 def test_a_colour_profile_stays_with_its_colour(maximum_weights, tmp_path):
     from dataclasses import replace
 
-    image = replace(image_from_array(noise(5, 4, 3)), icc_profile=b"profile")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = replace(image_from_array(noise(5, 4, 3)), icc_profile=profile)
     write_image(image, tmp_path / "x.png")
-    for task, expected in (("mri-pet", b"profile"), ("mri-ct", None)):
+    write_image(image, tmp_path / "first.png")
+    for task, expected in (("mri-pet", profile), ("mri-ct", None)):
         fuser = make_fuser(task, weights=maximum_weights)
         fused = fuser.fuse_files(
-            tmp_path / "x.png", tmp_path / "x.png", tmp_path / "y.png", overwrite=True
+            tmp_path / "first.png", tmp_path / "x.png", tmp_path / "y.png", overwrite=True
         )
         assert fused.icc_profile == expected
 
@@ -234,15 +237,29 @@ def test_files_are_checked_before_the_network_is_loaded(tmp_path):
     fuser = Fuser(weights="/no/such.safetensors")
     here, out = save(noise(4, 5), tmp_path / "here.png"), tmp_path / "out.png"
     other = save(noise(4, 6), tmp_path / "other.png")
-    with pytest.raises(UsageError, match=r"here\.png exists"):
-        fuser.fuse_files(tmp_path / "nope.png", here, here)
+    with pytest.raises(UsageError, match=r"other\.png exists"):
+        fuser.fuse_files(tmp_path / "nope.png", here, other)
+    with pytest.raises(UsageError, match="the same file"):
+        fuser.fuse_files(here, tmp_path / "." / "here.png", out)
+    with pytest.raises(UsageError, match="would be overwritten"):
+        fuser.fuse_files(here, other, here, overwrite=True)
     with pytest.raises(InputError, match=r"nope\.png"):
         fuser.fuse_files(tmp_path / "nope.png", here, out)
     with pytest.raises(InputError, match=r"here\.png has 5x4.*other\.png has 6x4"):
         fuser.fuse_files(here, other, out)
     with pytest.raises(WeightsError):
-        fuser.fuse_files(here, here, out)
+        fuser.fuse_files(here, save(noise(4, 5), tmp_path / "third.png"), out)
     assert not out.exists()
+
+
+def test_a_format_too_small_is_refused_before_the_network_is_loaded(tmp_path):
+    fuser = Fuser(weights="/no/such.safetensors")
+    paths = [save(np.zeros((1, 17_000), np.uint8), tmp_path / name) for name in ("a.png", "b.png")]
+    with pytest.raises(UsageError, match="webp holds at most 16383"):
+        fuser.fuse_files(*paths, tmp_path / "out.webp")
+    with pytest.raises(UsageError, match="webp holds at most 16383"):
+        fuser.fuse_files(*paths, io.BytesIO(), format="webp")
+    assert not (tmp_path / "out.webp").exists()
 
 
 def test_progress_ends_at_its_total(maximum):

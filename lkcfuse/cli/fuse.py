@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -76,7 +78,7 @@ def fuse(
     _check_streams(first, second, destination, as_json=as_json)
 
     from lkcfuse.fuser import Fuser
-    from lkcfuse.images import Pair, check_output, choose_format, write_image
+    from lkcfuse.images import Pair, check_files, check_output, write_image
 
     out = Output(as_json, quiet)
     fuser = Fuser(
@@ -89,11 +91,12 @@ def fuse(
         options=inference_options(tile, memory, scratch, precision),
         notify=out.tell,
     )
-    if destination == STREAM:
-        choose_format(None, format_name)
-    else:
-        check_output(destination, format=format_name, overwrite=force)
+    target = None if destination == STREAM else destination
+    check_output(target, format=format_name, overwrite=force)
+    _check_sources(first, second)
+    check_files(*(None if word == STREAM else word for word in (first, second, destination)))
     pair = Pair(_read(first), _read(second))
+    check_output(target, format=format_name, overwrite=force, size=pair.size)
     with out.progress("loading weights", in_bytes=True) as report:
         fuser.load(progress=report)
     height, width = pair.size
@@ -135,6 +138,15 @@ def _check_streams(first: str, second: str, destination: str, *, as_json: bool) 
             raise UsageError(
                 "an image is not written to a terminal: redirect it, or give -o a file"
             )
+
+
+def _check_sources(first: str, second: str) -> None:
+    """Point to the command that takes folders."""
+    if Path(first).is_dir() and Path(second).is_dir():
+        raise UsageError(
+            f"{first} and {second} are folders: name two images, or fuse all of them with "
+            f"'lkcfuse batch {shlex.quote(first)} {shlex.quote(second)}'"
+        )
 
 
 def _read(word: str) -> Image:

@@ -2,7 +2,7 @@
 
 from lkcfuse.images.formats import FORMATS, Format, choose_format
 from lkcfuse.images.image import Image, image_from_array, image_to_array
-from lkcfuse.images.pair import Pair, read_pair
+from lkcfuse.images.pair import Pair, check_files, read_pair
 from lkcfuse.images.reading import read_image
 from lkcfuse.images.writing import check_output, write_image
 
@@ -11,6 +11,7 @@ __all__ = [
     "Format",
     "Image",
     "Pair",
+    "check_files",
     "check_output",
     "choose_format",
     "image_from_array",

@@ -10,7 +10,14 @@ import numpy.typing as npt
 
 from lkcfuse.errors import InputError
 from lkcfuse.images.colour import FloatArray, rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb
-from lkcfuse.images.samples import Samples, full_scale, has_colour, row_bands, to_unit
+from lkcfuse.images.samples import (
+    Samples,
+    alpha_or_one,
+    full_scale,
+    has_colour,
+    row_bands,
+    to_unit,
+)
 
 # Float sources that were resampled overshoot their range by a little; that much is clipped.
 _FLOAT_TOLERANCE = 1e-3
@@ -71,14 +78,20 @@ class Image:
             planes[rows] = _chroma(self.chroma_samples[rows])
         return planes
 
-    def copy_luma(self, plane: FloatArray) -> None:
+    def copy_luma(self, plane: FloatArray, *, invert: bool = False) -> None:
         """Compute the luma into an array, without another of the image's size.
 
         Args:
             plane: Gets the luma: (H, W) float32.
+            invert: Make black white and white black. What is transparent stays black, which adds
+                nothing to a fusion.
         """
         for rows in row_bands(*self.size):
-            plane[rows] = _luma(self.luma_samples[rows])
+            samples = self.luma_samples[rows]
+            plane[rows] = _luma(samples)
+            if invert:
+                # The luma lies on black: alpha * grey. Inverted it is alpha * (1 - grey).
+                np.subtract(alpha_or_one(samples), plane[rows], out=plane[rows])
 
     def is_coloured(self) -> bool:
         """Whether an eye would see colour: more than the traces that JPEG leaves in grey."""
@@ -132,7 +145,7 @@ def image_from_samples(samples: Samples, *, name: str) -> Image:
         InputError: There are float samples beyond 0 and 1.
     """
     if samples.dtype.kind == "f":
-        _check_float_range(samples, name)
+        check_float_range(samples, name)
     dtype = samples.dtype.newbyteorder("=")
     return Image(samples, samples if has_colour(samples) else None, dtype, name)
 
@@ -166,7 +179,12 @@ def image_to_array(image: Image, dtype: npt.DTypeLike | None = None) -> npt.NDAr
     return pixels
 
 
-def _check_float_range(samples: Samples, name: str) -> None:
+def check_float_range(samples: Samples, name: str) -> None:
+    """Check that float samples are between 0 and 1.
+
+    Raises:
+        InputError: One lies beyond, or is no number.
+    """
     lowest, highest = float(samples.min()), float(samples.max())
     if math.isnan(lowest):  # one is enough: it comes through
         raise InputError(

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from lkcfuse.errors import InputError
+from lkcfuse.errors import InputError, UsageError
 from lkcfuse.images.colour import FloatArray
 from lkcfuse.images.image import Image
 from lkcfuse.images.reading import read_image
@@ -59,7 +59,7 @@ class Pair:
         Args:
             order: `first` and `second`, in the order of the network's channels.
             value_range: What black and white become.
-            invert_first: The first image is black-hot: invert it.
+            invert_first: The first image is black-hot: invert it, but for what is transparent.
 
         Returns:
             (2, H, W) float32; nothing else of the image's size is made on the way.
@@ -68,9 +68,7 @@ class Pair:
         planes = np.empty((2, *self.size), np.float32)
         for plane, source in zip(planes, order, strict=True):
             image = self.first if source == "first" else self.second
-            image.copy_luma(plane)
-            if source == "first" and invert_first:
-                np.subtract(1, plane, out=plane)
+            image.copy_luma(plane, invert=invert_first and source == "first")
         planes *= np.float32(white - black)
         planes += np.float32(black)
         return planes
@@ -88,6 +86,27 @@ class Pair:
                 f"The {task.first} image comes first, and colour is taken from the second",
             )
         return notes
+
+
+def check_files(first: object, second: object, output: object = None) -> None:
+    """Check that two sources are two files, and that the output is neither of them.
+
+    Args:
+        first: The first source; what is no path on this machine is passed over, here and below.
+        second: The second source.
+        output: The file to write, if any.
+
+    Raises:
+        UsageError: One file was given twice.
+    """
+    real = [
+        os.path.realpath(place) if isinstance(place, (str, os.PathLike)) else None
+        for place in (first, second, output)
+    ]
+    if real[0] is not None and real[0] == real[1]:
+        raise UsageError(f"{first} and {second} are the same file: no pair to fuse")
+    if real[2] is not None and real[2] in real[:2]:
+        raise UsageError(f"{output} is a source and would be overwritten: choose another output")
 
 
 def read_pair(

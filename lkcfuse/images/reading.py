@@ -2,15 +2,14 @@
 
 Pillow reads everything it can hold; 16-bit colour, which it would cut to 8 bits, goes through
 OpenCV after Pillow has found the file whole, and so does float colour, which it does not know.
-Transparent pixels count as black, as if the image
-lay on a black ground: nothing is known of what lies beneath, and black adds nothing to a fusion.
+Transparent pixels count as black, as if the image lay on a black ground: nothing is known of what
+lies beneath, and black adds nothing to a fusion.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -24,15 +23,15 @@ from PIL import ExifTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from lkcfuse.errors import InputError
-from lkcfuse.images.image import Image, image_from_samples
-from lkcfuse.images.samples import (
-    Samples,
-    full_scale,
-    has_colour,
-    is_grey,
-    row_bands,
-    swap_red_and_blue,
+from lkcfuse.images.decoding import (
+    decode_deep_colour,
+    decode_with_pillow,
+    no_pillow_limit,
+    transparent_level,
 )
+from lkcfuse.images.image import Image, check_float_range, image_from_samples
+from lkcfuse.images.profiles import is_rgb_profile
+from lkcfuse.images.samples import Samples, full_scale, has_colour, is_grey
 from lkcfuse.remote import RemotePath
 
 MAX_PIXELS = 1 << 28
@@ -47,23 +46,32 @@ _SENSOR_SPAN = (1 << 14) - 1
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_PHOTOMETRIC = 256, 257, 258, 262
-_TIFF_PLANAR, _TIFF_SAMPLE_FORMAT, _TIFF_PROFILE = 284, 339, 34675
+_TIFF_PLANAR, _TIFF_EXTRA_SAMPLES, _TIFF_SAMPLE_FORMAT, _TIFF_PROFILE = 284, 338, 339, 34675
 _WHITE_IS_ZERO, _RGB, _SEPARATE_PLANES, _FLOAT = 0, 2, 2, 3
+_UNSPECIFIED, _PREMULTIPLIED_ALPHA, _ALPHA = 0, 1, 2
 _BIG_TIFF = 43
 
 _SEVERAL_FRAMES = "{} has several frames or pages: only the first is read"
-
-_pillow_limit = threading.Lock()
+_TRANSPARENT = "{} is transparent in places: they count as black"
 
 
 @dataclass
 class _Decoded:
-    """What Pillow makes of a file; `samples` as they stand in it, None if they need OpenCV."""
+    """What Pillow makes of a file.
+
+    Attributes:
+        samples: As they stand in the file; None if they need OpenCV.
+        orientation: What EXIF says of it, 1 to 8.
+        icc_profile: The file's colour profile, of whatever colour space.
+        notes: What the user should know, a line each.
+        fourth_channel: What OpenCV's fourth channel is, in the terms of TIFF's ExtraSamples.
+    """
 
     samples: Samples | None
     orientation: int
     icc_profile: bytes | None
     notes: list[str] = field(default_factory=list)
+    fourth_channel: int = _ALPHA
 
 
 def read_image(
@@ -133,7 +141,7 @@ def _read(file: BinaryIO, name: str) -> Image:
             del opened  # its memory goes before OpenCV's comes
         samples = decoded.samples
         if samples is None:
-            samples = _decode_deep_colour(file, name)
+            samples = _without_bare_fourth(decode_deep_colour(file, name), decoded, name)
     except (InputError, MemoryError):
         raise
     except PIL.UnidentifiedImageError:
@@ -154,22 +162,10 @@ def _read(file: BinaryIO, name: str) -> Image:
 
 @contextmanager
 def _pillow_open(file: BinaryIO) -> Iterator[PIL.Image.Image]:
-    with _no_pillow_limit():
+    with no_pillow_limit():
         opened = PIL.Image.open(file, formats=_PILLOW_FORMATS)
     with opened:
         yield opened
-
-
-@contextmanager
-def _no_pillow_limit() -> Iterator[None]:
-    """Let this module's limit on pixels hold instead of Pillow's own lower one."""
-    with _pillow_limit:
-        pillows = PIL.Image.MAX_IMAGE_PIXELS
-        PIL.Image.MAX_IMAGE_PIXELS = None
-        try:
-            yield
-        finally:
-            PIL.Image.MAX_IMAGE_PIXELS = pillows
 
 
 def _find_float_colour(file: BinaryIO, head: bytes, name: str) -> _Decoded | None:
@@ -194,7 +190,25 @@ def _find_float_colour(file: BinaryIO, head: bytes, name: str) -> _Decoded | Non
     profile = tags.get(_TIFF_PROFILE)
     # OpenCV turns it upright, and reads the first page alone.
     notes = [_SEVERAL_FRAMES.format(name)] if tags.next else []
-    return _Decoded(None, 1, profile or None, notes)
+    return _Decoded(None, 1, profile or None, notes, _fourth_channel(tags))
+
+
+def _fourth_channel(tags: Any) -> int:
+    return int((tags.get(_TIFF_EXTRA_SAMPLES) or (_UNSPECIFIED,))[0])
+
+
+def _without_bare_fourth(samples: Samples, decoded: _Decoded, name: str) -> Samples:
+    """Leave out a fourth channel that the colours must not be multiplied by.
+
+    Either it is no alpha, but a band of its own (near infrared, most often), or the file has the
+    colours multiplied by it already, and so on black.
+    """
+    if samples.shape[-1] != 4 or decoded.fourth_channel not in (_UNSPECIFIED, _PREMULTIPLIED_ALPHA):
+        return samples
+    is_alpha = decoded.fourth_channel == _PREMULTIPLIED_ALPHA
+    if is_alpha and samples[..., 3].min() < full_scale(samples.dtype):
+        decoded.notes.append(_TRANSPARENT.format(name))
+    return samples[..., :3]
 
 
 def _check_size(width: int, height: int, name: str) -> None:
@@ -231,70 +245,24 @@ def _decode(opened: PIL.Image.Image, name: str) -> _Decoded:
         notes.append(f"{name} is CMYK of 16 bits a channel: 8 of them are read")
     if deep_colour:
         _check_planes(tags, name)
+    level = transparent_level(opened)  # loading forgets the bits a sample had
     opened.load()
     samples = None
     if not deep_colour:
-        samples = _decode_with_pillow(opened, name)
-        if samples.dtype == np.uint16 and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
-            np.invert(samples, out=samples)  # 65535 minus each
+        samples = decode_with_pillow(opened, name, level)
+        # Of 8 bits and fewer Pillow takes care itself.
+        if samples.dtype != np.uint8 and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            _swap_black_and_white(samples, name)
     profile = opened.info.get("icc_profile")
     # Pillow and OpenCV turn TIFF themselves; Pillow then takes the tag away.
-    return _Decoded(samples, _orientation(opened), profile or None, notes)
+    fourth = _fourth_channel(tags) if deep_colour and opened.format == "TIFF" else _ALPHA
+    return _Decoded(samples, _orientation(opened), profile or None, notes, fourth)
 
 
-def _decode_with_pillow(opened: PIL.Image.Image, name: str) -> npt.NDArray[Any]:
-    """Return what Pillow has decoded: (H, W), or (H, W, 2 to 4) with colour or alpha."""
-    mode = opened.mode
-    if mode.startswith("I;16"):
-        return _copy(opened, None, np.uint16)
-    if mode == "I":
-        # Older versions of Pillow keep 16-bit PNG this way.
-        whole = _copy(opened, None, np.int32)
-        if whole.min() < 0 or whole.max() > 65535:
-            raise InputError(
-                f"{name} has integers from {whole.min()} to {whole.max()}: "
-                "scale them to 0..65535 and save them as 16-bit"
-            )
-        return whole.astype(np.uint16)
-    if mode == "F":
-        return _copy(opened, None, np.float32)
-    transparent = "transparency" in opened.info
-    if mode == "1" or (mode == "L" and not transparent):
-        return _copy(opened, "L", np.uint8)
-    if mode in ("L", "LA", "La"):
-        return _copy(opened, "LA", np.uint8)
-    has_alpha = transparent or mode in ("PA", "RGBA", "RGBa")
-    return _copy(opened, "RGBA" if has_alpha else "RGB", np.uint8)
-
-
-def _copy(opened: PIL.Image.Image, mode: str | None, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Copy an image out of Pillow, converted to a mode of one channel a letter unless it is None.
-
-    Asked for all at once, Pillow would make three copies of the whole on the way.
-    """
-    width, height = opened.size
-    channels = len(mode or "L")
-    samples = np.empty((height, width) if channels == 1 else (height, width, channels), dtype)
-    for rows in row_bands(height, width):
-        with _no_pillow_limit():
-            band = opened.crop((0, rows.start, width, rows.stop))
-        samples[rows] = np.asarray(band if mode is None else band.convert(mode))
-    return samples
-
-
-def _decode_deep_colour(file: BinaryIO, name: str) -> npt.NDArray[Any]:
-    import cv2
-
-    file.seek(0)
-    decoded = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
-    kinds = (np.uint16, np.float32, np.float64)
-    if decoded is None or decoded.dtype not in kinds or decoded.ndim != 3:
-        raise InputError(
-            f"{name} is damaged, or a kind of 16-bit or float colour image that is not read: "
-            "save it upright as 16-bit PNG, or with 8 bits"
-        )
-    swap_red_and_blue(decoded)
-    return decoded
+def _swap_black_and_white(samples: npt.NDArray[Any], name: str) -> None:
+    if samples.dtype.kind == "f":
+        check_float_range(samples, name)  # the message shall name the values that the file has
+    np.subtract(full_scale(samples.dtype), samples, out=samples)
 
 
 def _to_image(samples: Samples, decoded: _Decoded, name: str) -> Image:
@@ -305,7 +273,7 @@ def _to_image(samples: Samples, decoded: _Decoded, name: str) -> Image:
         has_alpha = False
         samples = samples[..., :-1] if samples.shape[2] == 4 else samples[..., 0]
     if has_alpha:
-        notes.append(f"{name} is transparent in places: they count as black")
+        notes.append(_TRANSPARENT.format(name))
     if dtype == np.uint16:
         levels = samples[..., :-1] if has_alpha else samples
         darkest, brightest = int(levels.min()), int(levels.max())
@@ -317,7 +285,10 @@ def _to_image(samples: Samples, decoded: _Decoded, name: str) -> Image:
     if has_colour(samples) and is_grey(samples):
         # A copy, so that the other channels' memory is given back.
         samples = (samples[..., ::3] if has_alpha else samples[..., 0]).copy()
-    profile = decoded.icc_profile if has_colour(samples) else None
+    profile = decoded.icc_profile
+    # A file that was CMYK or Lab has a profile of that, which tells nothing of the RGB it became.
+    if profile is not None and not (has_colour(samples) and is_rgb_profile(profile)):
+        profile = None
     return replace(image_from_samples(samples, name=name), icc_profile=profile, notes=tuple(notes))
 
 

@@ -46,16 +46,27 @@ def to_unit(samples: Samples) -> FloatArray:
     Returns:
         (H, W) or (H, W, 3) float32 in [0, 1], in C order.
     """
+    unit = _scaled(samples)
+    if samples.ndim == 3 and samples.shape[2] == 2:
+        return unit[..., 0] * unit[..., 1]
+    if samples.ndim == 3 and samples.shape[2] == 4:
+        return unit[..., :3] * unit[..., 3:]
+    return unit
+
+
+def alpha_or_one(samples: Samples) -> FloatArray | float:
+    """Return the alpha channel of some rows, (H, W) float32 in [0, 1]; 1 where there is none."""
+    has_alpha = samples.ndim == 3 and samples.shape[2] in (2, 4)
+    return _scaled(samples[..., -1]) if has_alpha else 1.0
+
+
+def _scaled(samples: Samples) -> FloatArray:
     unit: FloatArray
     if samples.dtype.kind == "f":
         unit = np.clip(samples, 0, 1).astype(np.float32, order="C", copy=False)
     else:
         unit = samples.astype(np.float32, order="C")
         unit /= np.float32(full_scale(samples.dtype))
-    if samples.ndim == 3 and samples.shape[2] == 2:
-        return unit[..., 0] * unit[..., 1]
-    if samples.ndim == 3 and samples.shape[2] == 4:
-        return unit[..., :3] * unit[..., 3:]
     return unit
 
 

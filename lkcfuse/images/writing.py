@@ -14,8 +14,9 @@ import PIL.Image
 
 from lkcfuse.atomic import atomic_write, check_destination
 from lkcfuse.errors import ResourceError, UsageError
-from lkcfuse.images.formats import Format, choose_format
+from lkcfuse.images.formats import FORMATS, Format, choose_format
 from lkcfuse.images.image import Image, image_to_array
+from lkcfuse.images.profiles import add_profile_to_png, add_profile_to_tiff
 from lkcfuse.images.samples import swap_red_and_blue
 
 # JPEG keeps all its chroma (4:4:4) at a quality whose loss is hard to see; everything else is
@@ -32,7 +33,7 @@ _TIFF_LZW = 5
 
 
 def check_output(
-    destination: str | os.PathLike[str],
+    destination: str | os.PathLike[str] | None,
     *,
     format: str | None = None,  # noqa: A002 - the option's name
     overwrite: bool = False,
@@ -41,8 +42,8 @@ def check_output(
     """Check, before any work is done, that an image can be written there.
 
     Args:
-        destination: The file to write.
-        format: One of `FORMATS`; None goes by the suffix.
+        destination: The file to write; None for a stream.
+        format: One of `FORMATS`; None goes by the suffix, and means PNG for a stream.
         overwrite: Whether a file that exists is replaced.
         size: (height, width) of the image, where known.
 
@@ -54,11 +55,14 @@ def check_output(
             is false, or its folder does not exist.
         ResourceError: The folder cannot be written to.
     """
-    path = Path(destination)
-    chosen = choose_format(path, format)
+    path = None if destination is None else Path(destination)
+    # A folder has no suffix, most often, and that is not what is wrong with it.
+    is_folder = path is not None and path.is_dir()
+    chosen = FORMATS["png"] if is_folder else choose_format(path, format)
     if size is not None:
         _check_size(chosen, size)
-    check_destination(path, overwrite=overwrite)
+    if path is not None:
+        check_destination(path, overwrite=overwrite)
     return chosen
 
 
@@ -92,8 +96,7 @@ def write_image(
         with atomic_write(path, overwrite=overwrite) as file:
             file.write(data)
     else:
-        chosen = choose_format(None, format)
-        _check_size(chosen, image.size)
+        chosen = check_output(None, format=format, size=image.size)
         destination.write(_encode(image, chosen))
 
 
@@ -108,12 +111,17 @@ def _check_size(chosen: Format, size: tuple[int, int]) -> None:
 def _encode(image: Image, chosen: Format) -> bytes | memoryview:
     """Return the file's bytes, made in memory: only then is anything written anywhere."""
     pixels = image_to_array(image, chosen.depth_for(image.dtype))
+    profile = image.icc_profile if pixels.ndim == 3 else None
     try:
         if pixels.ndim == 3 and pixels.dtype != np.uint8:
-            return _encode_deep_colour(pixels, chosen)
+            encoded = _encode_deep_colour(pixels, chosen)
+            if profile is None:
+                return encoded
+            add_profile = add_profile_to_png if chosen.name == "png" else add_profile_to_tiff
+            return add_profile(encoded, profile)
         options = dict(_SAVE_OPTIONS[chosen.name])
-        if image.icc_profile is not None and pixels.ndim == 3:
-            options["icc_profile"] = image.icc_profile
+        if profile is not None:
+            options["icc_profile"] = profile
         buffer = io.BytesIO()
         picture = PIL.Image.fromarray(pixels)
         del pixels  # of RGB Pillow has made a copy

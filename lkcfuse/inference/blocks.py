@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lkcfuse.inference import layers
+from lkcfuse.inference.card import Card
 from lkcfuse.inference.features import Features, FirstMaps, Linear, Pointwise, Stored
 from lkcfuse.inference.fusion import fuse
 from lkcfuse.inference.layers import SpectrumCache
@@ -52,15 +53,22 @@ class Blocks:
         spectra: Transformed kernels.
         tile: Bound on the sides of a region, in pixels; None for what is fastest.
         advance: Called with the number of multiplications (of direct convolution) just done.
+        card: The GPU that computes the large convolutions; None for the CPU.
     """
 
     def __init__(
-        self, maps: Maps, spectra: SpectrumCache, tile: int | None, advance: layers.Advance
+        self,
+        maps: Maps,
+        spectra: SpectrumCache,
+        tile: int | None,
+        advance: layers.Advance,
+        card: Card | None = None,
     ) -> None:
         self._maps = maps
         self._spectra = spectra
         self._tile = tile
         self._advance = advance
+        self._card = card
 
     def measure(self, features: FirstMaps) -> ChannelStatistics:
         """Statistics of the first maps, which are computed and not kept."""
@@ -103,7 +111,13 @@ class Blocks:
                 store(region, values)
 
             layers.convolve(
-                features, conv, self._spectra, emit, tile=self._tile, advance=self._advance
+                features,
+                conv,
+                self._spectra,
+                emit,
+                tile=self._tile,
+                advance=self._advance,
+                card=self._card,
             )
 
     def residual(self, x: Measured, block: ResidualBlock, level: int) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
+from lkcfuse.inference.card import Card, Convolve
 from lkcfuse.inference.features import EVEN_SHARES, Features
 from lkcfuse.network.overlap_save import convolve as overlap_save
 from lkcfuse.network.overlap_save import kernel_spectrum, spectrum_floats
@@ -37,6 +39,15 @@ class SpectrumCache:
         self.budget = budget
         self._kept: dict[int, tuple[tuple[int, int], Tensor | None]] = {}
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the spectra that are kept."""
+        return sum(spectrum.nbytes for _, spectrum in self._kept.values() if spectrum is not None)
+
+    def clear(self) -> None:
+        """Return the memory to the system."""
+        self._kept.clear()
+
     def get(self, weight: Tensor, plan: TilePlan) -> Tensor:
         """Return the spectrum of a weight for a plan; valid until the next call."""
         size = (plan.size_y, plan.size_x)
@@ -46,8 +57,7 @@ class SpectrumCache:
             return kept
         outputs, inputs = weight.shape[:2]
         floats = spectrum_floats(plan, inputs, outputs)
-        used = sum(spectrum.nbytes for _, spectrum in self._kept.values() if spectrum is not None)
-        if last_size != size or used + 4 * floats > self.budget:
+        if last_size != size or self.nbytes + 4 * floats > self.budget:
             self._kept[id(weight)] = (size, None)
             return kernel_spectrum(weight, plan, workspace.take("spectrum", floats))
         spectrum = kernel_spectrum(weight, plan)
@@ -73,6 +83,7 @@ def convolve(
     *,
     tile: int | None = None,
     advance: Advance = lambda _: None,
+    card: Card | None = None,
 ) -> None:
     """Convolve a map, stride 1 and zero padding, without the bias.
 
@@ -83,9 +94,10 @@ def convolve(
         emit: Takes the result, in pieces that cover the map once.
         tile: Bound on the sides of a region, in pixels, or None for the fastest.
         advance: Told of the work done.
+        card: The GPU that convolves; None for the CPU.
     """
     plan = None
-    if conv.groups == 1 and conv.weight.device.type == "cpu":
+    if conv.groups == 1 and card is None:
         plan = plan_tiles(
             features.height,
             features.width,
@@ -94,7 +106,7 @@ def convolve(
             conv.out_channels,
         )
     if plan is None:
-        _native(features, conv, emit, tile, advance)
+        _native(features, conv, emit, tile, advance, card)
     else:
         _fourier(features, conv, plan, spectra, emit, tile, advance)
 
@@ -156,15 +168,23 @@ def largest_region(plan: TilePlan, inputs: int, outputs: int, tile: int | None) 
 
 
 def _native(
-    features: Features, conv: nn.Conv2d, emit: Emit, tile: int | None, advance: Advance
+    features: Features,
+    conv: nn.Conv2d,
+    emit: Emit,
+    tile: int | None,
+    advance: Advance,
+    card: Card | None,
 ) -> None:
     margin = conv.kernel_size[0] // 2
     pixels = NATIVE_FLOATS // max(conv.in_channels, conv.out_channels)
     side = min(tile or math.inf, max(8, math.isqrt(pixels) - 2 * margin))
+    if card is None:
+        compute: Convolve = partial(conv2d, weight=conv.weight, groups=conv.groups)
+    else:
+        compute = card.convolution(conv)
 
     def work(region: Region) -> None:
-        padded = _padded(features, region, margin)
-        result = conv2d(padded, conv.weight, groups=conv.groups)
+        result = compute(_padded(features, region, margin))
         emit(region, result[0].permute(1, 2, 0))
 
     _over_regions(work, features.height, features.width, side, conv.weight.numel(), advance)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from threading import RLock
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -13,27 +14,55 @@ import torch
 from torch import Tensor, nn
 
 from lkcfuse.errors import ResourceError
+from lkcfuse.inference.card import Card
+from lkcfuse.inference.gpu import (
+    HALVES,
+    fits,
+    none_when_out_of_memory,
+    on_host,
+    run_whole,
+    tensor_cores,
+)
 from lkcfuse.inference.layers import SpectrumCache
 from lkcfuse.inference.memory import available_memory
-from lkcfuse.inference.options import SMALLEST_TILE, InferenceOptions, Precision
+from lkcfuse.inference.options import SMALLEST_TILE, InferenceOptions
 from lkcfuse.inference.plan import SHARE, Plan, make_plan
 from lkcfuse.inference.storage import FeatureMap, MemoryMap, MemoryPool, Scratch
 from lkcfuse.inference.streaming import StreamingRun
 from lkcfuse.network.config import NetworkConfig
 from lkcfuse.network.lkcfunet import LKCFUNet, pad_to_multiple
 from lkcfuse.network.products import single_threaded
+from lkcfuse.network.workspace import workspace
 
 Progress = Callable[[float, float], None]
 """Called with (done, total), in any unit, as work goes on."""
 
 
 class _Kept:
-    """What is kept from image to image for a network."""
+    """What is kept from image to image for a network.
+
+    Attributes:
+        running: Held while an image is fused: what is kept serves one at a time.
+        plan: That of the latest image.
+        failed_pixels: For a GPU, the smallest image that it had no room for as a whole.
+    """
 
     def __init__(self) -> None:
+        self.running = RLock()
+        self.plan: Plan | None = None
         self.spectra = SpectrumCache(0)
         self.pool = MemoryPool()
-        self.failed_pixels = float("inf")
+        self.failed_pixels: dict[torch.device, float] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the next image need not ask the system for."""
+        return self.spectra.nbytes + self.pool.nbytes + workspace.nbytes
+
+    def clear(self) -> None:
+        """Give back to the system what an image of another size would have no use for."""
+        self.spectra.clear()
+        self.pool.clear()
 
 
 _KEPT: WeakKeyDictionary[LKCFUNet, _Kept] = WeakKeyDictionary()
@@ -68,7 +97,7 @@ def infer(
         raise ValueError(f"a pair is (2, H, W), not {pair.shape}")
     tensor = torch.from_numpy(np.ascontiguousarray(pair, dtype=np.float32))
     kept = _KEPT.setdefault(network, _Kept())
-    with torch.inference_mode():
+    with kept.running, torch.inference_mode():
         if device.type == "cpu":
             if any(parameter.device != device for parameter in network.parameters()):
                 network = network.to(device)
@@ -78,13 +107,33 @@ def infer(
     return result.numpy()
 
 
-def plan_run(config: NetworkConfig, height: int, width: int, options: InferenceOptions) -> Plan:
-    """Plan what `infer` does on the CPU for an image of that size.
+def check_run(network: LKCFUNet, height: int, width: int, options: InferenceOptions) -> None:
+    """Check that `infer` can fuse an image of that size on the CPU.
 
     Raises:
         ResourceError: Memory or scratch do not suffice.
     """
-    available = available_memory()
+    kept = _KEPT.setdefault(network, _Kept())
+    with kept.running:
+        plan_run(network.config, height, width, options, kept=kept.nbytes)
+
+
+def plan_run(
+    config: NetworkConfig, height: int, width: int, options: InferenceOptions, *, kept: int = 0
+) -> Plan:
+    """Plan what `infer` does on the CPU for an image of that size.
+
+    Args:
+        config: Of the network.
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+        options: How to run.
+        kept: Bytes that earlier images have left for this one.
+
+    Raises:
+        ResourceError: Memory or scratch do not suffice.
+    """
+    available = available_memory() + kept
     limit = int(available * SHARE)
     if options.memory is not None:
         if options.memory > available:
@@ -113,12 +162,19 @@ def _run_on_cpu(
     options: InferenceOptions,
     kept: _Kept,
     progress: Progress | None,
+    card: Card | None = None,
 ) -> Tensor:
     height, width = pair.shape[1:]
-    plan = plan_run(network.config, height, width, options)
+    plan = plan_run(network.config, height, width, options, kept=kept.nbytes)
+    limit = options.memory or available_memory() + kept.nbytes
+    left = kept.spectra.nbytes + kept.pool.nbytes
+    if kept.plan is not None and kept.plan != plan and plan.memory + left > limit:
+        # Buffers of other sizes would stay beside those that this image needs.
+        kept.clear()
+    kept.plan = plan
     kept.spectra.budget = plan.spectra
     with single_threaded():
-        return _stream(network, pair, plan, options, kept, progress)
+        return _stream(network, pair, plan, options, kept, progress, card)
 
 
 def _stream(
@@ -128,6 +184,7 @@ def _stream(
     options: InferenceOptions,
     kept: _Kept,
     progress: Progress | None,
+    card: Card | None,
 ) -> Tensor:
     """Run region by region, feature maps where the plan puts them."""
     height, width = pair.shape[1:]
@@ -154,7 +211,9 @@ def _stream(
             if progress is not None:
                 progress(min(done, total), total)
 
-        run = StreamingRun(network, kept.spectra, new_map, tile=plan.tile, advance=advance)
+        run = StreamingRun(
+            network, kept.spectra, new_map, tile=plan.tile, advance=advance, card=card
+        )
         result = run.run(pad_to_multiple(pair[None])[0])[:height, :width]
         if progress is not None:
             progress(total, total)
@@ -190,95 +249,29 @@ def _run_on_gpu(
     kept: _Kept,
     progress: Progress | None,
 ) -> Tensor:
-    """Run whole in the device's memory where that fits, else in ever smaller regions."""
-    network = network.to(device)
-    for parameter in network.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    pair = pair.to(device)
+    """Run whole in the device's memory where that fits, else in regions with the maps on the host.
+
+    With `tile` off it is whole or an error, with a number always regions.
+    """
     pixels = pair.shape[1] * pair.shape[2]
-    with _precision(options.precision, device):
-        fits = pixels < kept.failed_pixels and (
-            options.tile == "off" or _fits(network.config, pixels, device)
-        )
-        if not isinstance(options.tile, int) and fits:
-            try:
-                batch = pair[None].contiguous(memory_format=torch.channels_last)
-                result: Tensor = network(batch)
-                return result[0, 0].float().cpu()
-            except RuntimeError as error:
-                _reraise_unless_out_of_memory(error)
-                kept.failed_pixels = min(kept.failed_pixels, pixels)
-                _empty_cache(device)
-                if options.tile == "off":
-                    raise ResourceError(
-                        f"{device} ran out of memory; let it tile with --tile auto"
-                    ) from error
-        tile = options.tile if isinstance(options.tile, int) else 1024
-        while tile >= SMALLEST_TILE:
-            tiled = _tile_on_gpu(network, pair, device, tile, options, kept, progress)
-            if tiled is not None:
-                return tiled
-            tile //= 2
+    whole, any_size = options.tile == "off", options.tile == "auto"
+    failed = kept.failed_pixels.get(device, float("inf"))
+    if whole or (any_size and pixels < failed and fits(network.config, pixels, device)):
+        run = partial(run_whole, network, pair, device, options.precision)
+        result = none_when_out_of_memory(run, device)
+        if result is not None:
+            return result
+        kept.failed_pixels[device] = min(failed, pixels)
+    if whole:
+        raise ResourceError(f"{device} ran out of memory; let it tile with --tile auto")
+    host = on_host(network)
+    card = Card(device, HALVES.get(options.precision, torch.float32))
+    most = options.tile if isinstance(options.tile, int) else float("inf")
+    for tile in (options.tile, *(side for side in (128, 64, SMALLEST_TILE) if side < most)):
+        bounded = replace(options, tile=tile)
+        run = partial(_run_on_cpu, host, pair, bounded, kept, progress, card)
+        with tensor_cores(options.precision):
+            result = none_when_out_of_memory(run, device)
+        if result is not None:
+            return result
     raise ResourceError(f"{device} ran out of memory even with small tiles; use --device cpu")
-
-
-def _tile_on_gpu(
-    network: LKCFUNet,
-    pair: Tensor,
-    device: torch.device,
-    tile: int,
-    options: InferenceOptions,
-    kept: _Kept,
-    progress: Progress | None,
-) -> Tensor | None:
-    """Run in regions of a size; None where the device's memory does not suffice."""
-    height, width = pair.shape[1:]
-    plan = replace(plan_run(network.config, height, width, options), tile=tile)
-    try:
-        with torch.device(device), torch.autocast(device.type, enabled=False):
-            return _stream(network, pair, plan, options, kept, progress).cpu()
-    except RuntimeError as error:
-        _reraise_unless_out_of_memory(error)
-        _empty_cache(device)
-        return None
-
-
-def _fits(config: NetworkConfig, pixels: int, device: torch.device) -> bool:
-    """Whether the whole image should fit in the device's memory."""
-    if device.type != "cuda":
-        return True  # no way to know beforehand: try
-    free, _ = torch.cuda.mem_get_info(device)
-    # The module forward holds the skip, the decoder's map, the doubled fusion map, its
-    # normalised copy and a convolution's result at full resolution at the worst moment.
-    return 4 * 8 * config.channels * pixels < free
-
-
-@contextmanager
-def _precision(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Compute in a precision; normalisations stay in float32 under autocast."""
-    half: AbstractContextManager[None] = nullcontext()
-    if precision in ("bf16", "fp16"):
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float16
-        half = torch.autocast(device.type, dtype=dtype)
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    try:
-        with half:
-            yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
-
-
-def _reraise_unless_out_of_memory(error: RuntimeError) -> None:
-    # CUDA has a class of its own for it; MPS says it in the message alone.
-    if not isinstance(error, torch.OutOfMemoryError) and "out of memory" not in str(error):
-        raise error
-
-
-def _empty_cache(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    elif device.type == "mps":
-        torch.mps.empty_cache()

@@ -4,7 +4,7 @@ Regions must cover the map once, without overlap. Their means and variances are 
 by the formula of Chan, Golub and LeVeque ("Updating formulae and a pairwise algorithm for computing
 sample variances", 1979), for all regions at once: the spread within the regions plus that of their
 means. It is exact in exact arithmetic and does not cancel, so the order and the size of the regions
-do not show in the result.
+do not show in the result. Everything here is on the host, where MPS has no float64.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class JointStatistics(ChannelStatistics):
             weight: `(channels, results)`.
             bias: `(results,)`.
         """
-        weight, bias = weight.cpu().double(), bias.cpu().double()
+        weight, bias = weight.double(), bias.double()
         deviations = ((self.products @ weight) * weight).sum(0).clamp_min(0)
         return ChannelStatistics(self.count, self.mean @ weight + bias, deviations)
 
@@ -97,13 +97,13 @@ class Gathering:
         """
         parts = sorted(self._parts, key=lambda part: part[0])
         pixels = torch.tensor([count for _, count, _, _ in parts], dtype=torch.float64)[:, None]
-        means = torch.stack([mean for _, _, mean, _ in parts]).cpu().double()
-        variances = torch.stack([variance for _, _, _, variance in parts]).cpu().double()
+        means = torch.stack([mean for _, _, mean, _ in parts]).double()
+        variances = torch.stack([variance for _, _, _, variance in parts]).double()
         count = sum(count for _, count, _, _ in parts)
         mean = (pixels * means).sum(0) / count
         deviations = (pixels * (variances + (means - mean) ** 2)).sum(0)
         if offset is not None:
-            mean = mean + offset.cpu().double()
+            mean = mean + offset.double()
         return ChannelStatistics(count, mean, deviations)
 
 
@@ -129,15 +129,15 @@ class JointGathering:
         """See `Gathering.statistics`."""
         parts = sorted(self._parts, key=lambda part: part[0])
         pixels = torch.tensor([count for _, count, _, _ in parts], dtype=torch.float64)
-        means = torch.stack([mean for _, _, mean, _ in parts]).cpu().double()
+        means = torch.stack([mean for _, _, mean, _ in parts]).double()
         count = sum(count for _, count, _, _ in parts)
         mean = pixels @ means / count
         apart = means - mean
         products = (apart.T * pixels) @ apart
         for _, _, _, part in parts:
-            products += part.cpu()
+            products += part
         if offset is not None:
-            mean = mean + offset.cpu().double()
+            mean = mean + offset.double()
         return JointStatistics(count, mean, products.diagonal(), products)
 
 
@@ -152,8 +152,8 @@ def batch_norm(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 def _affine(
     mean: Tensor, variance: Tensor, norm: nn.GroupNorm | nn.BatchNorm2d
 ) -> tuple[Tensor, Tensor]:
-    scale = norm.weight.double().cpu() / torch.sqrt(variance.cpu().reshape(-1) + norm.eps)
-    shift = norm.bias.double().cpu() - scale * mean.cpu().reshape(-1)
+    scale = norm.weight.double() / torch.sqrt(variance.reshape(-1) + norm.eps)
+    shift = norm.bias.double() - scale * mean.reshape(-1)
     return scale.float(), shift.float()
 
 

@@ -132,6 +132,11 @@ class MemoryPool:
         """Take a buffer back."""
         self._free.append(buffer)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the buffers that no map has."""
+        return sum(buffer.nbytes for buffer in self._free)
+
     def clear(self) -> None:
         """Return the memory to the system."""
         self._free.clear()

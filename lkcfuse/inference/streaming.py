@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lkcfuse.inference.blocks import Blocks
+from lkcfuse.inference.card import Card
 from lkcfuse.inference.features import Concatenated, FirstMaps, Linear, Normalised
 from lkcfuse.inference.layers import SpectrumCache
 from lkcfuse.inference.maps import Maps, Measured, NewMap
@@ -37,6 +38,7 @@ class StreamingRun:
         new_map: Makes feature maps.
         tile: Bound on the sides of a region, in pixels; None for what is fastest.
         advance: Called with the number of multiplications (of direct convolution) just done.
+        card: The GPU that computes the large convolutions; None for the CPU.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class StreamingRun:
         *,
         tile: int | None = None,
         advance: Callable[[float], None] = lambda _: None,
+        card: Card | None = None,
     ) -> None:
         self._network = network
         self._spectra = spectra
         self._new_map = new_map
         self._tile = tile
         self._advance = advance
+        self._card = card
 
     def run(self, pair: Tensor) -> Tensor:
         """Run the network.
@@ -66,7 +70,7 @@ class StreamingRun:
         network = self._network
         height, width = pair.shape[1:]
         maps = Maps(self._new_map, height, width, network.config.channels)
-        blocks = Blocks(maps, self._spectra, self._tile, self._advance)
+        blocks = Blocks(maps, self._spectra, self._tile, self._advance, self._card)
         first = FirstMaps(pair, network.stem.conv.weight, bias_of(network.stem.conv))
         first_statistics = blocks.measure(first)
         stem_norm = network.stem.norm

@@ -52,7 +52,7 @@ class Checkpoint:
         """Build the network, in evaluation mode.
 
         Raises:
-            WeightsError: A tensor is missing, left over, of the wrong shape, or not finite.
+            WeightsError: A tensor is missing, left over, of the wrong shape or type, or not finite.
         """
         with torch.device("meta"):
             network = LKCFUNet(self.config)
@@ -210,6 +210,12 @@ def _check_tensors(given: dict[str, Tensor], expected: dict[str, Tensor], name: 
         if given[key].shape != tensor.shape:
             found, wanted = tuple(given[key].shape), tuple(tensor.shape)
             raise WeightsError(f"{name}: tensor '{key}' has shape {found} instead of {wanted}")
+        # A counter may be a float, as averaged weights have it: no result depends on it.
+        if tensor.is_floating_point() and not given[key].is_floating_point():
+            kind = str(given[key].dtype).removeprefix("torch.")
+            raise WeightsError(
+                f"{name}: tensor '{key}' is {kind} instead of float: save the weights as float32"
+            )
         if not torch.isfinite(given[key]).all():
             raise WeightsError(f"{name}: tensor '{key}' has values that are not finite")
     for key in given:

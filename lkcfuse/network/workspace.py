@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import math
 import threading
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
+
+
+class _Buffers(dict[str, Tensor]):
+    """Buffers of one thread, by name."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+_EVERY_THREAD: WeakSet[_Buffers] = WeakSet()
 
 
 class Workspace(threading.local):
@@ -17,7 +27,8 @@ class Workspace(threading.local):
     """
 
     def __init__(self) -> None:
-        self._buffers: dict[str, Tensor] = {}
+        self._buffers = _Buffers()
+        _EVERY_THREAD.add(self._buffers)
 
     def take(self, name: str, *shape: int) -> Tensor:
         """Return an uninitialised float32 tensor, valid until the same name is taken again."""
@@ -31,6 +42,13 @@ class Workspace(threading.local):
     def clear(self) -> None:
         """Give the memory back."""
         self._buffers.clear()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all threads' buffers."""
+        return sum(
+            buffer.nbytes for buffers in list(_EVERY_THREAD) for buffer in list(buffers.values())
+        )
 
 
 def new_tensor(*shape: int) -> Tensor:

@@ -152,6 +152,16 @@ def test_missing_output_folder(lkcfuse, pair, tmp_path):
     done.assert_fails(2, "out.png", "mkdir -p")
 
 
+@pytest.mark.parametrize("output", ["out.webp", "-"])
+def test_an_image_too_large_for_the_format(lkcfuse, tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    for name in ("ir.png", "vis.png"):
+        write_image(image_from_array(noise(1, 17_000)), name)
+    done = lkcfuse("fuse", "ir.png", "vis.png", "-o", output, "--format", "webp", *UNKNOWN)
+    done.assert_fails(2, "webp holds at most 16383", "png or tiff")
+    assert names(tmp_path) == ["ir.png", "vis.png"]
+
+
 def test_existing_output_is_kept_unless_forced(lkcfuse, pair, settings, tmp_path):
     output = tmp_path / "out.png"
     output.write_bytes(b"precious")
@@ -310,3 +320,22 @@ def test_progress_on_a_terminal_and_ctrl_c_leaves_nothing(settings, tmp_path):
     assert b"lkcfuse: interrupted" in seen
     assert b"Traceback" not in seen
     assert names(tmp_path) == ["a.png", "b.png"]
+
+
+def test_a_file_given_twice_is_refused(lkcfuse, pair, tmp_path):
+    before = pair[1].read_bytes()
+    again = tmp_path / "." / "ir.png"
+    lkcfuse("fuse", pair[0], again, "-o", "x.png").assert_fails(2, "ir.png", "the same file")
+    done = lkcfuse("fuse", *pair, "-o", pair[1], "--force")
+    done.assert_fails(2, "vis.png is a source and would be overwritten")
+    assert pair[1].read_bytes() == before
+    assert names(tmp_path) == ["ir.png", "vis.png"]
+
+
+def test_folders_are_pointed_to_what_takes_them(lkcfuse, pair, tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b c"]
+    for folder in folders:
+        folder.mkdir()
+    batch = f"lkcfuse batch {folders[0]} '{folders[1]}'"
+    lkcfuse("fuse", *folders, "-o", tmp_path / "x.png").assert_fails(2, batch)
+    lkcfuse("fuse", *pair, "-o", folders[0]).assert_fails(2, "a is a folder: name a file in it")

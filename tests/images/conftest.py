@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import ImageCms
 
 
 def _chunk(kind, data):
@@ -32,6 +33,32 @@ def make_png():
         )
 
     return make
+
+
+@pytest.fixture
+def make_grey_png():
+    """Write a grey PNG of one row with 1 to 16 bits a sample, and a level that is transparent."""
+
+    def make(levels, bits, transparent):
+        row = "".join(f"{level:0{bits}b}" for level in levels)
+        row += "0" * (-len(row) % 8)
+        header = struct.pack(">IIBBBBB", len(levels), 1, bits, 0, 0, 0, 0)
+        data = b"\0" + int(row, 2).to_bytes(len(row) // 8, "big")
+        return (
+            b"\x89PNG\r\n\x1a\n"
+            + _chunk(b"IHDR", header)
+            + _chunk(b"tRNS", struct.pack(">H", transparent))
+            + _chunk(b"IDAT", zlib.compress(data))
+            + _chunk(b"IEND", b"")
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def rgb_profile():
+    """The ICC profile of sRGB."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from allocations import traced_peak
 
-from lkcfuse.images import Pair, image_from_array, samples
+from lkcfuse.images import Pair, image_from_array, read_image, samples
 
 
 @pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
@@ -17,6 +17,21 @@ def test_the_stack_is_both_lumas_in_order_and_range(noise, order, invert):
     wanted = {"first": 255.0 - first if invert else first, "second": luma}
     for plane, source in zip(planes, order, strict=True):
         np.testing.assert_allclose(plane, wanted[source] / 255 * 4 - 1, atol=2e-6)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_is_transparent_stays_black_when_inverted(tmp_path, make_png, noise, channels, dtype):
+    array = noise(6, 5, channels, dtype=dtype)
+    array[:2, :, -1] = 0
+    (tmp_path / "x.png").write_bytes(make_png(array))
+    image = read_image(tmp_path / "x.png")
+    planes = Pair(image, image).stack(("first", "second"), invert_first=True)
+    unit = array / np.iinfo(dtype).max
+    grey = unit[..., 0] if channels == 2 else unit[..., :3] @ np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(planes[0], (1 - grey) * unit[..., -1], atol=2e-6)
+    assert not planes[0, :2].any()
+    np.testing.assert_allclose(planes[1], grey * unit[..., -1], atol=2e-6)
 
 
 def test_the_stack_takes_its_own_memory_and_no_more(noise, monkeypatch):

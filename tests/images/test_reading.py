@@ -117,6 +117,39 @@ def test_deep_colour_tiff_is_read_exactly_or_refused(
     np.testing.assert_allclose(image_to_array(image), array[..., :3], rtol=0, atol=1e-6)
 
 
+def four_bands(path, dtype, extra):
+    """Save the colour (.6, .5, .4) with a fourth band of .25, and what tag 338 says of that."""
+    values = np.array([0.6, 0.5, 0.4, 0.25])
+    if extra == 1:
+        values[:3] *= 0.25  # as the standard asks of premultiplied alpha
+    if np.dtype(dtype).kind == "u":
+        values = np.rint(values * np.iinfo(dtype).max)
+    array = np.broadcast_to(values.astype(dtype), (6, 9, 4))
+    tifffile.imwrite(path, array, photometric="rgb", extrasamples=[extra or 0])
+    if extra is None:
+        data = path.read_bytes()
+        entry = struct.pack("<HHI", 338, 3, 1)
+        assert data.count(entry) == 1
+        path.write_bytes(data.replace(entry, struct.pack("<HHI", 337, 3, 1)))
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize(("extra", "luma"), [(0, 0.5185), (1, 0.1296), (2, 0.1296)])
+def test_a_fourth_band_of_a_tiff_is_what_its_tag_says(tmp_path, dtype, extra, luma):
+    image = read_image(four_bands(tmp_path / "x.tif", dtype, extra))
+    assert image.dtype == dtype
+    np.testing.assert_allclose(image.luma, luma, atol=0.002)
+    assert any("transparent" in note for note in image.notes) == (extra != 0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_a_fourth_band_that_is_not_explained_is_left_out(tmp_path, dtype):
+    image = read_image(four_bands(tmp_path / "x.tif", dtype, None))
+    np.testing.assert_allclose(image.luma, 0.5185, atol=0.002)
+    assert not any("transparent" in note for note in image.notes)
+
+
 def test_float_colour_is_checked_like_the_rest(tmp_path, monkeypatch):
     colour = np.random.default_rng(0).random((6, 9, 3), np.float32)
     path = tmp_path / "x.tif"
@@ -205,6 +238,21 @@ def test_transparency_by_key_colour(tmp_path):
     assert image_to_array(read_image(path)).tolist() == [[10, 20], [30, 0]]
 
 
+@pytest.mark.parametrize(
+    ("bits", "levels"),
+    [(1, [0, 1]), (2, [0, 2, 1]), (4, [0, 9, 15]), (8, [0, 99, 255]), (16, [0, 40_000, 65_535])],
+)
+def test_every_depth_of_grey_has_its_key_level(tmp_path, make_grey_png, bits, levels):
+    path = tmp_path / "x.png"
+    path.write_bytes(make_grey_png(levels, bits, levels[1]))
+    image = read_image(path)
+    wanted = [level / (2**bits - 1) for level in levels]
+    wanted[1] = 0
+    np.testing.assert_allclose(image.luma, [wanted], atol=1e-6)
+    assert image.dtype == (np.uint16 if bits == 16 else np.uint8)
+    assert "transparent" in image.notes[0]
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
 def test_exif_orientation_is_applied(tmp_path, orientation, suffix):
@@ -251,6 +299,15 @@ def test_float_tiff(tmp_path):
         read_image(tmp_path / "x.tif")
 
 
+def test_float_tiff_whose_white_is_zero(tmp_path):
+    array = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    tifffile.imwrite(tmp_path / "x.tif", array, photometric="miniswhite")
+    np.testing.assert_allclose(read_image(tmp_path / "x.tif").luma, 1 - array)
+    tifffile.imwrite(tmp_path / "x.tif", array * 300, photometric="miniswhite")
+    with pytest.raises(InputError, match=r"x\.tif has float values from 0 to 300: scale"):
+        read_image(tmp_path / "x.tif")
+
+
 def test_32_bit_integers_are_refused_unless_they_fit(tmp_path):
     array = np.arange(12, dtype=np.int32).reshape(3, 4) * 5000
     np.testing.assert_array_equal(
@@ -291,11 +348,25 @@ def test_streams_that_cannot_seek(make_png, noise):
     assert image.name == "standard input"
 
 
-def test_colour_profile_comes_along_with_colour(tmp_path, noise):
-    path = save(noise(4, 4, 3), tmp_path / "x.png", icc_profile=b"profile")
-    assert read_image(path).icc_profile == b"profile"
-    path = save(noise(4, 4), tmp_path / "x.png", icc_profile=b"profile")
+def test_colour_profile_comes_along_with_colour(tmp_path, noise, rgb_profile):
+    path = save(noise(4, 4, 3), tmp_path / "x.png", icc_profile=rgb_profile)
+    assert read_image(path).icc_profile == rgb_profile
+    path = save(noise(4, 4), tmp_path / "x.png", icc_profile=rgb_profile)
     assert read_image(path).icc_profile is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "space", "name"),
+    [("CMYK", b"CMYK", "x.jpg"), ("CMYK", b"CMYK", "x.tif"), ("LAB", b"Lab ", "x.tif")],
+)
+def test_a_profile_of_other_colours_than_rgb_stays_behind(
+    tmp_path, noise, rgb_profile, mode, space, name
+):
+    picture = PIL.Image.frombytes(mode, (8, 8), noise(8, 8, len(mode)).tobytes())
+    profile = rgb_profile[:16] + space + rgb_profile[20:]
+    image = read_image(save(picture, tmp_path / name, icc_profile=profile))
+    assert image.chroma is not None
+    assert image.icc_profile is None
 
 
 def assert_unfit(path, *words):

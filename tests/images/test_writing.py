@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -110,11 +111,27 @@ def test_the_file_has_the_fused_luma_within_a_level(tmp_path_factory, suffix, lu
     assert np.abs(np.rint(written) - np.rint(luma * 255)).max() <= 1
 
 
-def test_colour_profile_goes_along(tmp_path, noise):
-    image = replace(image_from_array(noise(4, 4, 3)), icc_profile=b"profile")
-    for suffix in ("png", "jpg", "tif", "webp"):
-        write_image(image, tmp_path / f"x.{suffix}")
-        assert read_image(tmp_path / f"x.{suffix}").icc_profile == b"profile"
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_colour_profile_goes_along(tmp_path, noise, rgb_profile, suffix, dtype):
+    array = noise(4, 5, 3, dtype=np.uint16)
+    array = (array / 65535).astype(dtype) if dtype == np.float32 else array.astype(dtype)
+    image = replace(image_from_array(array), icc_profile=rgb_profile)
+    path = tmp_path / f"x.{suffix}"
+    write_image(image, path)
+    written = read_image(path)
+    assert written.icc_profile == rgb_profile
+    if suffix == "tif" and dtype == np.float32:
+        with tifffile.TiffFile(path) as file:  # Pillow reads no such file
+            assert file.pages[0].tags[34675].value == rgb_profile
+    else:
+        with PIL.Image.open(path) as opened:
+            opened.load()
+            assert opened.info["icc_profile"] == rgb_profile
+    write_image(image_from_array(array), tmp_path / f"plain.{suffix}")
+    plain = read_image(tmp_path / f"plain.{suffix}")
+    assert written.dtype == plain.dtype
+    np.testing.assert_array_equal(image_to_array(written), image_to_array(plain))
 
 
 def test_to_a_stream_it_is_png_unless_told(noise):
@@ -149,6 +166,9 @@ def test_a_side_too_long_for_the_format(tmp_path):
     with pytest.raises(UsageError, match="webp holds at most 16383"):
         check_output(tmp_path / "x.webp", size=(10, 20_000))
     check_output(tmp_path / "x.png", size=(10, 20_000))
+    with pytest.raises(UsageError, match="jpeg holds at most 65500"):
+        check_output(None, format="jpeg", size=(70_000, 10))
+    assert check_output(None, size=(70_000, 10)).name == "png"
 
 
 def test_what_exists_stays_unless_forced(tmp_path, noise):

@@ -84,6 +84,22 @@ def test_a_wrong_shape_is_named_with_both_shapes():
         load_network(tensors)
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.bool])
+def test_whole_numbers_for_floats_are_refused(tmp_path, dtype):
+    tensors = dict(random_network().state_dict())
+    tensors["head.conv.weight"] = tensors["head.conv.weight"].to(dtype)
+    path = tmp_path / "quantised.pth"
+    torch.save(tensors, path)
+    with pytest.raises(WeightsError, match=r"quantised\.pth: .*'head\.conv\.weight' is (int|bool)"):
+        load_network(path)
+
+
+def test_a_counter_may_be_a_float():
+    network = random_network(stem_norm="batch")
+    tensors = {key: tensor.float() for key, tensor in network.state_dict().items()}
+    torch.testing.assert_close(load_network(tensors)(PAIR), network(PAIR))
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_values_that_are_no_numbers_are_refused(value):
     tensors = {key: tensor.clone() for key, tensor in random_network().state_dict().items()}
