@@ -59,8 +59,8 @@ def tried(monkeypatch):
 
 
 @pytest.mark.parametrize("config", [{}, {"stem_norm": "instance", "base": "max"}, {"inner": 8}])
-@pytest.mark.parametrize("size", [(1, 1), (3, 2), (37, 4), (53, 131), (300, 260)])
-@pytest.mark.parametrize("tile", ["auto", 32, 57])
+@pytest.mark.parametrize("size", [(1, 1), (37, 4), (130, 151)])
+@pytest.mark.parametrize("tile", ["auto", 57])
 def test_any_tiling_gives_the_whole_image_result(too_small, config, size, tile):
     network, pair = random_network(**config), random_pair(*size)
     fused = on_gpu(network, pair, tile=tile)
