@@ -13,7 +13,7 @@ from lkcfuse.batch.files import exists, is_as_recorded, load, make_folders, reco
 from lkcfuse.batch.plan import Plan, PlannedPair
 from lkcfuse.batch.records import FileRecord, PairRecord
 from lkcfuse.errors import LkcfuseError, ResourceError, UsageError
-from lkcfuse.images import Image, Pair, read_image, write_image
+from lkcfuse.images import Image, Pair, check_output, read_image, write_image
 from lkcfuse.remote import Location, RemotePath, relative_to
 
 PIXELS_IN_FLIGHT = 1 << 25
@@ -71,6 +71,7 @@ class Stages:
 
         Raises:
             InputError: A file is missing or unfit, or the two differ in size.
+            UsageError: The outputs' format cannot hold that size.
         """
         started = time.perf_counter()
         first, second = load(pair.first), load(pair.second)
@@ -84,6 +85,7 @@ class Stages:
             read_image(io.BytesIO(first), name=str(pair.first)),
             read_image(io.BytesIO(second), name=str(pair.second)),
         )
+        check_output(None, format=self.format, size=images.size)
         return Sources(None, images, *sources, time.perf_counter() - started)
 
     def _is_done(

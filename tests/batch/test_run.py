@@ -85,6 +85,16 @@ def test_pairs_that_fail_are_named_and_the_others_go_on(run, folders, tmp_path):
     assert statuses(run()) == ["verified", "fused", "verified", "verified", "fused", "verified"]
 
 
+def test_a_pair_too_large_for_the_format_costs_no_fusing(run, folders, tmp_path):
+    write_noise(folders[0] / "2.png", 3, 16384)
+    write_noise(folders[1] / "2.bmp", 3, 16384)
+    outcomes = run(plan=plan_folders(*folders, tmp_path / "fused", format="webp"))
+    assert statuses(outcomes) == ["fused", "failed", "fused", "fused", "fused", "fused"]
+    assert "webp holds at most 16383 pixels" in str(outcomes[1].error)
+    with pytest.raises(UsageError, match="16383"):
+        stages.Stages(tmp_path / "fused", "webp", "key").read(outcomes[1].pair, None)
+
+
 def test_a_result_that_was_good_outlives_a_source_that_is_not(run, folders, tmp_path):
     run()
     (folders[0] / "2.png").write_bytes(b"no image")
