@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
+from torch.utils.weak import WeakIdKeyDictionary
 
 from lkcfuse.inference.card import Card, Convolve
 from lkcfuse.inference.features import EVEN_SHARES, Features
@@ -33,11 +34,13 @@ class SpectrumCache:
     is asked for: images of one size share it, and images of many sizes do not pile theirs up. For
     one image alone it would not pay, since having so much memory from the system can take several
     times as long as the transform. What is not kept is computed into a buffer that all share.
+    Weights that were changed since, as by training, are transformed anew.
     """
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
-        self._kept: dict[int, tuple[tuple[int, int], Tensor | None]] = {}
+        self._kept: MutableMapping[Tensor, tuple[tuple[int, ...], Tensor | None]]
+        self._kept = WeakIdKeyDictionary()
 
     @property
     def nbytes(self) -> int:
@@ -50,18 +53,20 @@ class SpectrumCache:
 
     def get(self, weight: Tensor, plan: TilePlan) -> Tensor:
         """Return the spectrum of a weight for a plan; valid until the next call."""
-        size = (plan.size_y, plan.size_x)
-        last_size, kept = self._kept.pop(id(weight), (None, None))
-        if kept is not None and last_size == size:
-            self._kept[id(weight)] = (size, kept)
+        # Inference tensors cannot be changed in place by training, and count no changes.
+        version = 0 if weight.is_inference() else weight._version
+        wanted = (plan.size_y, plan.size_x, version)
+        last, kept = self._kept.pop(weight, ((), None))
+        if kept is not None and last == wanted:
+            self._kept[weight] = (wanted, kept)
             return kept
         outputs, inputs = weight.shape[:2]
         floats = spectrum_floats(plan, inputs, outputs)
-        if last_size != size or self.nbytes + 4 * floats > self.budget:
-            self._kept[id(weight)] = (size, None)
+        if last != wanted or self.nbytes + 4 * floats > self.budget:
+            self._kept[weight] = (wanted, None)
             return kernel_spectrum(weight, plan, workspace.take("spectrum", floats))
         spectrum = kernel_spectrum(weight, plan)
-        self._kept[id(weight)] = (size, spectrum)
+        self._kept[weight] = (wanted, spectrum)
         return spectrum
 
 

@@ -79,7 +79,9 @@ def infer(
     """Run a network on one pair.
 
     Args:
-        network: In evaluation mode.
+        network: In evaluation mode. Its weights may change between calls, in place too, but not
+            by way of `parameter.data`, which torch does not count. One that is on a GPU stays there
+            when the CPU computes.
         pair: `(2, H, W)` float32, in the network's order of channels and range of values.
         device: Where to compute; the CPU by default.
         options: How to run.
@@ -99,9 +101,10 @@ def infer(
     kept = _KEPT.setdefault(network, _Kept())
     with kept.running, torch.inference_mode():
         if device.type == "cpu":
-            if any(parameter.device != device for parameter in network.parameters()):
-                network = network.to(device)
-            result = _run_on_cpu(network, tensor, options, kept, progress)
+            host = on_host(network)
+            if host is not network:
+                kept = _Kept()  # for a copy that this call alone uses
+            result = _run_on_cpu(host, tensor, options, kept, progress)
         else:
             result = _run_on_gpu(network, tensor, device, options, kept, progress)
     return result.numpy()

@@ -115,6 +115,18 @@ def test_an_image_of_another_size_holds_the_bound():
     assert held[0] == held[1] > 0
 
 
+def test_weights_that_change_between_images_count():
+    network = random_network(inner=8)
+    pair = np.random.default_rng(0).random((2, 64, 96), dtype=np.float32)
+    for seed in range(2):
+        network.load_state_dict(random_network(inner=8, seed=seed).state_dict())
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(pair)[None])[0, 0].numpy()
+        for _ in range(3):
+            assert abs(infer(network, pair) - expected).max() < 1e-4 * abs(expected).max()
+    assert runner._KEPT[network].spectra.nbytes
+
+
 def test_threads_share_a_network():
     network = random_network()
     pairs = [np.random.default_rng(seed).random((2, 48, 48), dtype=np.float32) for seed in range(4)]

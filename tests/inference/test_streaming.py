@@ -172,3 +172,21 @@ def test_spectra_of_other_sizes_do_not_pile_up():
         spectra.get(weight, plan)
     assert len({(plan.size_y, plan.size_x) for plan in plans}) > 1
     assert len(spectra._kept) == 1
+
+
+def test_spectra_follow_the_weights():
+    from lkcfuse.network.overlap_save import kernel_spectrum
+    from lkcfuse.network.tiles import plan_tiles
+
+    conv, spectra = torch.nn.Conv2d(8, 8, 15), SpectrumCache(1 << 30)
+    weight = conv.weight
+    plan = plan_tiles(64, 64, 15, 8, 8, always=True)
+    for factor in (1, 2, 0):
+        with torch.no_grad():
+            weight.mul_(factor)
+            for _ in range(3):
+                assert torch.equal(spectra.get(weight, plan), kernel_spectrum(weight, plan))
+    assert spectra.nbytes
+    # Nor are those of weights that are gone taken for those of others.
+    del conv, weight
+    assert not spectra.nbytes
