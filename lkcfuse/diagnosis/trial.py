@@ -1,0 +1,74 @@
+"""A trial run of the network on a device, against plain convolution in double precision."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+
+import numpy as np
+
+from lkcfuse.diagnosis.finding import Finding
+from lkcfuse.errors import ResourceError
+
+SMALL, USUAL = (64, 96), (480, 640)
+"""(height, width) of the image that is compared, and of the one that is timed."""
+
+TOLERANCE = 0.25
+"""Grey levels of 255 that a device may be off. float32 rounds to less than a hundredth of it."""
+
+
+def try_device(name: str, threads: int | None = None) -> Iterator[Finding]:
+    """Fuse noise with the packaged infrared-visible network on a device, and judge the result.
+
+    The reference has nothing in common with what is tried but the weights: torch's own
+    convolution, in double precision, on the CPU.
+
+    Args:
+        name: The device, as `--device` takes it.
+        threads: Threads on the CPU; None for the usual number.
+
+    Raises:
+        ResourceError: The device is absent.
+        LkcfuseError: The network cannot be loaded or run.
+    """
+    import torch
+
+    from lkcfuse.inference import describe, infer, select_device, thread_count, use_threads
+    from lkcfuse.network import load_network
+    from lkcfuse.weights import resolve
+
+    device, threads = select_device(name), thread_count(threads)
+    network = load_network(resolve(None, "ir-vis", offline=True).path)
+    generator = np.random.default_rng(0)
+    small, usual = (generator.random((2, *size), dtype=np.float32) for size in (SMALL, USUAL))
+    with use_threads(threads), torch.inference_mode():
+        exact = deepcopy(network).double()(torch.from_numpy(small).double()[None])[0, 0].numpy()
+        difference = 255 * float(abs(infer(network, small, device=device) - exact).max())
+        infer(network, usual, device=device)
+        started = time.perf_counter()
+        infer(network, usual, device=device)
+        seconds = time.perf_counter() - started
+    where = describe(device, threads=threads)
+    details = {
+        "device": str(device),
+        "threads": threads if device.type == "cpu" else None,
+        "difference_levels": difference,
+        "seconds": round(seconds, 4),
+    }
+    text = (
+        f"on {where}: {USUAL[1]}x{USUAL[0]} pixels in {seconds:.2f} s, "
+        f"at most {difference:.2g} grey levels off"
+    )
+    # Written this way round for a result that is no number.
+    if not difference <= TOLERANCE:
+        yield Finding(
+            "network",
+            text,
+            "failed",
+            f"do not use {device} with torch {torch.__version__}; report it to lkcfuse",
+            details,
+            ResourceError.exit_code,
+        )
+        return
+    yield Finding("network", text, details=details)
