@@ -21,7 +21,17 @@ from lkcfuse.report.content import Report
 from lkcfuse.report.pictures import Pictured, choose_pictured, make_pictures
 from lkcfuse.report.record import rankings, to_record
 
-STYLES = ("theme.css", "layout.css", "charts.css", "viewer.css", "print.css")
+STYLES = (
+    "theme.css",
+    "layout.css",
+    "controls.css",
+    "sections.css",
+    "cards.css",
+    "tables.css",
+    "charts.css",
+    "viewer.css",
+    "print.css",
+)
 SCRIPTS = (
     "dom.js",
     "data.js",
