@@ -23,8 +23,13 @@ one that was not finished.
 _PROC = Path("/proc/self/fd")
 
 
-def check_destination(path: Path, *, overwrite: bool = False) -> None:
+def check_destination(path: Path, *, overwrite: bool = False, to_be_made: object = None) -> None:
     """Check, before any work is done for it, that a file can be written there.
+
+    Args:
+        path: The file to write.
+        overwrite: Whether a file that exists is replaced.
+        to_be_made: A folder that the run makes; it need not exist yet.
 
     Raises:
         UsageError: The file exists and `overwrite` is false, it is a folder, or its folder does
@@ -39,6 +44,8 @@ def check_destination(path: Path, *, overwrite: bool = False) -> None:
         if not overwrite and os.path.lexists(path):
             raise _exists(path)
         folder = _target(path).parent
+        if isinstance(to_be_made, Path) and folder.absolute() == to_be_made.absolute():
+            folder = folder if folder.exists() else folder.parent
         if not folder.exists():
             raise UsageError(
                 f"{path} cannot be written: its folder does not exist "

@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +48,9 @@ class State:
         pairs: The latest record of every pair, by name.
         scores: The latest metrics of every pair, by name.
         outputs: Every output that was ever written, relative to the folder.
+        planned: How many pairs the latest run was to do; for runs of shards, by shard.
+        planned: Pairs of the latest run; where it was a shard, by number, of all shards that there
+            were of its kind: those of one number and of the same settings.
         damaged: Lines that make no sense, a last one that is cut off not counted.
     """
 
@@ -56,14 +59,21 @@ class State:
     pairs: dict[str, PairRecord] = field(default_factory=dict)
     scores: dict[str, ScoreRecord] = field(default_factory=dict)
     outputs: set[str] = field(default_factory=set)
+    planned: dict[tuple[int, ...], int] = field(default_factory=dict)
     damaged: int = 0
 
 
-def read_pairs(folder: Location) -> list[FusedPair]:
-    """Return the finished pairs of the batch that wrote into a folder, in order of their names.
+def read_pairs(
+    folder: Location, *, notify: Callable[[str], None] = lambda _: None
+) -> list[FusedPair]:
+    """Return the pairs of the batch that wrote into a folder, in order of their names.
 
-    Those are the pairs fused with the latest run's settings whose output is there. Whether files
-    have changed since is not looked at.
+    Those are the pairs fused with the latest run's settings. Whether files have changed since is
+    not looked at, only whether the output is there.
+
+    Args:
+        folder: The output folder.
+        notify: Told in one line of pairs that are left out.
 
     Raises:
         UsageError: There is no journal, or a newer lkcfuse wrote it.
@@ -72,22 +82,26 @@ def read_pairs(folder: Location) -> list[FusedPair]:
     state = read_state(folder)
     if state.settings is None:
         raise UsageError(f"{folder} has no batch's journal ({FOLDER}/{JOURNAL})")
-    key = state.settings.key
     # A run adds lines as it goes; names in their order make every run's list the same.
-    pairs = [
-        FusedPair(
-            r.name,
-            as_location(r.first.path),
-            as_location(r.second.path),
-            folder / r.output.path,
+    ordered = sorted(state.pairs.values(), key=lambda record: natural_key(record.name))
+    records = [record for record in ordered if record.settings == state.settings.key]
+    there = set(folder.find()) if isinstance(folder, RemotePath) else None
+    pairs = []
+    for record in records:
+        output = folder / record.output.path
+        is_there = output.is_file() if isinstance(output, Path) else output in (there or ())
+        first, second = as_location(record.first.path), as_location(record.second.path)
+        pairs.append(FusedPair(record.name, first, second, output if is_there else None))
+    if len(records) < len(ordered):
+        left_out = len(ordered) - len(records)
+        notify(f"{folder}: {left_out} of {len(ordered)} pairs were fused with other settings")
+    planned = sum(state.planned.values())
+    if len(records) < planned:
+        notify(
+            f"{folder}: {planned - len(records)} of {planned} pairs were not fused: "
+            "run the batch again for them"
         )
-        for r in sorted(state.pairs.values(), key=lambda record: natural_key(record.name))
-        if r.settings == key
-    ]
-    if isinstance(folder, RemotePath):
-        there = set(folder.find())
-        return [pair for pair in pairs if pair.fused in there]
-    return [pair for pair in pairs if isinstance(pair.fused, Path) and pair.fused.is_file()]
+    return pairs
 
 
 def read_task(folder: Location) -> str | None:
@@ -136,9 +150,14 @@ def _apply(record: Mapping[str, Any], state: State, path: Location) -> None:
         if record["schema"] > SCHEMA:
             raise UsageError(
                 f"{path} was written by lkcfuse {record['lkcfuse']}, which is newer than this "
-                f"one: update, or choose another folder with -o"
+                "one: update lkcfuse, or choose another folder"
             )
-        state.settings = Settings.from_record(record["settings"])
+        before, state.settings = state.settings, Settings.from_record(record["settings"])
+        part = tuple(record.get("shard") or ())
+        # Shards of one number belong together, whichever began first.
+        if before != state.settings or not all(p[1:] == part[1:] and p for p in state.planned):
+            state.planned.clear()
+        state.planned[part] = int(record.get("pairs", 0))
         state.runs[state.settings.key] = state.settings
     elif kind == "pair":
         pair = PairRecord.from_record(record)

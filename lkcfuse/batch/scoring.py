@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from lkcfuse.batch.plan import PlannedPair
@@ -88,8 +90,8 @@ class Scorer:
             self._pool = WorkerPool(self._workers)
         case = Case(pair.name, pair.first, pair.second, {self.method: pair.output})
         try:
-            methods = (self.method, *self.baselines)
-            return self._pool.submit(_score, case, methods, self.names)
+            plan = Plan((case,), (self.method,), baselines=self.baselines)
+            return self._pool.submit(score, plan, self.names)
         except BrokenProcessPool:
             raise _killed() from None
 
@@ -124,11 +126,9 @@ class Scorer:
 
 def method_name(folder: Location) -> str:
     """Return what tables call a folder's method: as `lkcfuse eval` does, the folder's name."""
-    return folder.name if isinstance(folder, RemotePath) else folder.resolve().name
-
-
-def _score(case: Case, methods: tuple[str, ...], names: Sequence[str]) -> Scores:
-    return score(Plan((case,), methods), names)
+    if isinstance(folder, RemotePath):
+        return folder.name
+    return Path(os.path.normpath(folder.absolute())).name
 
 
 def _killed() -> ResourceError:

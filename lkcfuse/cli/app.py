@@ -105,8 +105,7 @@ def main() -> None:
         # The libraries' warnings speak to programmers; ours are printed as such.
         warnings.simplefilter("ignore")
     apply_library_settings()
-    # A file name that is no valid text comes out as the bytes it went in.
-    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(errors=streams.ERRORS)  # type: ignore[union-attr]
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

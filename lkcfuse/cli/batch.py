@@ -29,7 +29,7 @@ from lkcfuse.cli.batch_options import (
     StrictOption,
     WorkersOption,
 )
-from lkcfuse.cli.batch_output import Warnings, show_plan, summarise, tell, work_through
+from lkcfuse.cli.batch_output import show_plan, summarise, tell, work_through
 from lkcfuse.cli.options import (
     DeviceOption,
     InvertFirstOption,
@@ -47,7 +47,7 @@ from lkcfuse.cli.options import (
     WeightsOption,
     inference_options,
 )
-from lkcfuse.cli.output import Output, count
+from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.errors import NotCachedError, UsageError
 from lkcfuse.remote import Location, as_location
 
@@ -122,7 +122,7 @@ def batch(
     if metrics is not None:
         from lkcfuse.metrics.table import check_table
 
-        check_table(metrics, force=force)
+        check_table(metrics, force=force, to_be_made=folder)
     plan = _plan(first, second, folder, pairs, match, from_stdin, null, format_name)
     if metrics is not None:
         check_not_used(metrics, [*plan.files(), pairs])

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from lkcfuse.cli import failures, output
 from lkcfuse.cli.output import Output, count
 from lkcfuse.errors import InputError, LkcfuseError
-from lkcfuse.notes import Note
 
 if TYPE_CHECKING:
     from lkcfuse.batch import Batch, Outcome, Plan
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from lkcfuse.batch.scoring import Scorer
     from lkcfuse.fuser import Fuser
 
-# A batch of thousands has the same to say about each: the first few tell.
-_WARNINGS_SHOWN = 10
 _NAMES_SHOWN = 10
 
 
@@ -125,25 +122,3 @@ def summarise(outcomes: Sequence[Outcome], out: Output, *, seconds: float) -> No
         f"{len(failed)} of {count(len(outcomes), 'pair')} failed: {shown}{more}; "
         f"{rest}running again does only these"
     ) from next(bugs, None)
-
-
-class Warnings:
-    """Shows the first warnings, and at the end how many more there were."""
-
-    def __init__(self, out: Output) -> None:
-        self._out = out
-        self._count = 0
-
-    def __call__(self, message: str) -> None:
-        """Show a line that came through `notify`, if few came before it."""
-        if isinstance(message, Note):
-            self._out.note(message)
-            return
-        self._count += 1
-        if self._count <= _WARNINGS_SHOWN:
-            self._out.warn(message)
-
-    def close(self) -> None:
-        """Say how many were not shown."""
-        if self._count > _WARNINGS_SHOWN:
-            self._out.warn(f"{self._count - _WARNINGS_SHOWN} more warnings like these")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import sys
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -13,7 +13,7 @@ import typer
 
 from lkcfuse.cli import completion, output
 from lkcfuse.cli.options import ForceOption, JsonOption, QuietOption, ReportOption, local_path
-from lkcfuse.cli.output import Output, count
+from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.cli.streams import check_stdout
 from lkcfuse.errors import InputError, LkcfuseError, UsageError
 from lkcfuse.remote import as_location
@@ -141,9 +141,10 @@ def evaluate(
     a std row for each method.
     """
     from lkcfuse.atomic import check_not_used
+    from lkcfuse.cli.summary import draw
     from lkcfuse.cpus import available_cpus
     from lkcfuse.metrics import select
-    from lkcfuse.metrics.cases import BASELINES, with_baselines
+    from lkcfuse.metrics.cases import with_baselines
     from lkcfuse.metrics.scoring import score
     from lkcfuse.metrics.table import Table, check_table, write_table
     from lkcfuse.tasks import get_task
@@ -180,18 +181,22 @@ def evaluate(
         out.warn(note)
     with out.progress("scoring") as progress:
         scores = score(plan, names, workers=workers or available_cpus(), progress=progress)
+    warn = Warnings(out)
     for note in scores.notes:
-        out.warn(note)
-    if len(plan.cases) == len(scores.failures) == 1 and not scores.scores:
+        warn(note)
+    warn.close()
+    own = any(score.method not in plan.baselines for score in scores.scores)
+    if len(plan.cases) == len(scores.failures) == 1 and not own:
         raise InputError(scores.failures[0].message)
     for failure in scores.failures:
         output.error(f"{failure.name}: {failure.message}")
     table = full = Table.of([metric.name for metric in chosen], scores.scores)
     if not baselines:
-        table = Table(full.metrics, tuple(row for row in full.rows if row.method not in BASELINES))
+        rows = (row for row in full.rows if row.method not in plan.baselines)
+        table = Table(full.metrics, tuple(rows))
     failed = len({failure.name for failure in scores.failures})
-    if not table.rows:
-        raise LkcfuseError(f"none of {len(plan.cases)} pairs could be scored: no table is written")
+    if not own:
+        raise LkcfuseError(f"none of {len(plan.cases)} pairs could be scored: nothing is written")
 
     if to_stdout:
         sys.stdout.buffer.write(table.to_csv())
@@ -202,7 +207,9 @@ def evaluate(
             sizes = f"{count(len(table.rows), 'row')} of {count(len(chosen), 'metric')}"
             out.note(f"wrote {table_path}: {sizes}")
         title = f"{kind.name}: A {kind.first}, B {kind.second}, {count(len(plan.cases), 'pair')}"
-        out.result(_summary(table, chosen, title, _is_plain()), _record(table, scores.failures))
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        text = f"{title}\n{draw(table, chosen, columns=columns)}"
+        out.result(text, _record(table, scores.failures))
     if page is not None:
         from lkcfuse.cli.reports import write_eval_report
 
@@ -221,7 +228,10 @@ def _plan(
     from lkcfuse.metrics.cases import plan_batch, plan_paths
 
     if first is not None and second is not None:
-        task = read_task(fused[0]) if fused[0].is_dir() else None
+        task = None
+        # A journal that cannot be read says nothing, and the images are there.
+        with suppress(LkcfuseError):
+            task = read_task(fused[0])
         return plan_paths(first, second, fused, reference), task or DEFAULT_TASK
     if first is not None or second is not None:
         raise UsageError("--a and --b go together: name both sources")
@@ -233,49 +243,15 @@ def _plan(
             f"{fused[0]} has no batch's journal: name the sources with --a and --b, "
             "or run 'lkcfuse batch' first"
         )
-    return plan_batch(read_pairs(fused[0]), fused, reference), task
+    notes: list[str] = []
+    pairs = read_pairs(fused[0], notify=notes.append)
+    return plan_batch(pairs, fused, reference, notes), task
 
 
 def _record(table: Table, failures: Sequence[Any]) -> dict[str, object]:
     record: dict[str, object] = dict(table.to_record())
     record["failures"] = [{"name": f.name, "message": f.message} for f in failures]
     return record
-
-
-def _summary(table: Table, metrics: Sequence[Metric], title: str, plain: bool) -> str:
-    """Draw the summary for people: a metric a line, a method a column."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    methods = table.methods
-    means, deviations = table.summary[: len(methods)], table.summary[len(methods) :]
-    grid = Grid(box=box.ASCII if plain else box.SIMPLE_HEAD)
-    grid.add_column("metric")
-    grid.add_column("better")
-    for method in methods:
-        grid.add_column(Text(method), justify="right")
-    for index, metric in enumerate(metrics):
-        values = [row.values[index] for row in means]
-        best = metric.best(values) if metric.ranks and len(methods) > 1 else None
-        cells = []
-        for value, row in zip(values, deviations, strict=True):
-            text = "" if value is None else f"{value:.4f}"
-            if row.values[index] is not None:
-                text += f"{' +- ' if plain else ' ± '}{row.values[index]:.4f}"
-            cells.append(Text(text, style="bold" if value is not None and value == best else ""))
-        direction = "higher" if metric.higher_is_better else "lower"
-        grid.add_row(metric.name, direction + ("" if metric.ranks else " *"), *cells)
-    drawn = io.StringIO()
-    terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else 4096
-    Console(file=drawn, width=width, force_terminal=terminal).print(grid)
-    # A grid's own title would be broken where the grid is narrow.
-    text = "\n".join([title, *(line.rstrip() for line in drawn.getvalue().rstrip().splitlines())])
-    if not all(metric.ranks for metric in metrics):
-        text += "\n* rises with noise and oversharpening too: never rank methods by these alone"
-    return text
 
 
 def _explain(metrics: Sequence[Metric], out: Output) -> None:
@@ -314,12 +290,3 @@ def _explain(metrics: Sequence[Metric], out: Output) -> None:
             "may_rank_alone": metric.ranks,
         }
         out.result("\n".join(paragraphs) + "\n", record)
-
-
-def _is_plain() -> bool:
-    """Whether standard output can hold nothing but ASCII."""
-    try:
-        "±─".encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return True
-    return False

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # A bar that comes and goes within a moment is noise: it appears when work takes longer than this.
 _PROGRESS_DELAY_SECONDS = 1.0
 
+# Thousands of pairs have the same to say about each: the first few tell.
+_WARNINGS_SHOWN = 10
+
 ReportProgress = Callable[[float, float], None]
 """Called with (done, total), in any unit, as work goes on."""
 
@@ -112,6 +115,29 @@ class Output:
             yield bar.report
         finally:
             bar.close()
+
+
+class Warnings:
+    """A `notify` callback that shows the first warnings, and at the end how many more there were.
+
+    Args:
+        out: How the command talks.
+    """
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._count = 0
+
+    def __call__(self, message: str) -> None:
+        """Show a line, if few warnings came before it or it is a note."""
+        self._count += not isinstance(message, Note)
+        if isinstance(message, Note) or self._count <= _WARNINGS_SHOWN:
+            self._out.tell(message)
+
+    def close(self) -> None:
+        """Say how many were not shown."""
+        if self._count > _WARNINGS_SHOWN:
+            self._out.warn(f"{self._count - _WARNINGS_SHOWN} more warnings like these")
 
 
 class _DelayedBar:

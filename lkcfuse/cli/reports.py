@@ -38,7 +38,8 @@ def check_batch_report(
     from lkcfuse.report import check_report, check_report_size
 
     check_report_size(len(plan.pairs))
-    check_report(path, used=[*plan.files(), *filter(None, others)], force=force)
+    used = [*plan.files(), *filter(None, others)]
+    check_report(path, used=used, force=force, to_be_made=plan.folder)
     if method_name(plan.folder) in BASELINES:
         raise UsageError(
             f"{plan.folder} is called like a baseline of the report: choose another folder with -o"
@@ -116,15 +117,13 @@ def write_eval_report(
     from lkcfuse.report import eval_report
     from lkcfuse.report.settings import versions_section
 
-    methods = plan.methods[: len(fused)]
     report = eval_report(
-        plan.cases,
+        plan,
         table,
         scores.failures,
-        title=_title(task, methods),
+        title=_title(task, plan.methods),
         task=task,
-        settings=(*_journals(methods, fused), versions_section()),
-        notes=plan.notes,
+        settings=(*_journals(plan.methods, fused), versions_section()),
     )
     _write(report, path, out, force=force)
 

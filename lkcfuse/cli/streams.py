@@ -1,13 +1,34 @@
-"""Standard streams that the caller has closed, as cron jobs and services do."""
+"""Standard streams: those that the caller has closed, and those that cannot hold every name."""
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 
 from lkcfuse.errors import UsageError
 
 _closed: set[str] = set()
+
+ERRORS = "lkcfuse.names"
+"""How standard output takes a name that its encoding cannot hold (see `codecs.register_error`).
+
+A file name that is no valid text comes out as the bytes it went in; a character that the encoding
+lacks comes out escaped, as Python has it on stderr.
+"""
+
+
+def _encode_anyway(error: UnicodeError) -> tuple[bytes | str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    character = ord(error.object[error.start])
+    end = error.start + 1
+    if 0xDC80 <= character <= 0xDCFF:
+        return bytes([character - 0xDC00]), end
+    return ascii(chr(character))[1:-1], end
+
+
+codecs.register_error(ERRORS, _encode_anyway)
 
 
 def open_closed() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -14,6 +14,9 @@ from lkcfuse.images.colour import FloatArray
 from lkcfuse.images.image import Image
 from lkcfuse.images.reading import read_image
 from lkcfuse.tasks import Task
+
+# A camera with 10 to 14 bits, or one that writes temperatures, fills no more of a 16-bit file.
+_SENSOR_SPAN = (1 << 14) - 1
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,29 @@ class Pair:
             task: The task it is to be fused for.
         """
         notes = self.first.notes + self.second.notes
+        notes += tuple(note for image in (self.first, self.second) for note in _flat(image))
         if task.keeps_chroma and self.first.is_coloured() and not self.second.is_coloured():
             notes += (
                 f"{self.first.name} is coloured and {self.second.name} is not: are they swapped? "
                 f"The {task.first} image comes first, and colour is taken from the second",
             )
         return notes
+
+
+def _flat(image: Image) -> Iterator[str]:
+    """Tell of raw counts of a sensor, which would come out dark or flat."""
+    samples = image.luma_samples
+    if samples.dtype != np.uint16:
+        return
+    has_alpha = samples.ndim == 3 and samples.shape[2] in (2, 4)
+    levels = samples[..., :-1] if has_alpha else samples
+    darkest, brightest = int(levels.min()), int(levels.max())
+    if 0 < brightest - darkest <= _SENSOR_SPAN:
+        yield (
+            f"{image.name} fills less than a quarter of its 16-bit range "
+            f"({darkest} to {brightest}): "
+            "stretch its contrast for a fusion that is not dark or flat"
+        )
 
 
 def check_files(first: object, second: object, output: object = None) -> None:

@@ -41,9 +41,6 @@ _PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
 
-# A camera with 10 to 14 bits, or one that writes temperatures, fills no more of a 16-bit file.
-_SENSOR_SPAN = (1 << 14) - 1
-
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_PHOTOMETRIC = 256, 257, 258, 262
 _TIFF_PLANAR, _TIFF_EXTRA_SAMPLES, _TIFF_SAMPLE_FORMAT, _TIFF_PROFILE = 284, 338, 339, 34675
@@ -267,21 +264,12 @@ def _swap_black_and_white(samples: npt.NDArray[Any], name: str) -> None:
 
 def _to_image(samples: Samples, decoded: _Decoded, name: str) -> Image:
     notes = decoded.notes
-    dtype = samples.dtype
     has_alpha = samples.ndim == 3 and samples.shape[2] in (2, 4)
-    if has_alpha and samples[..., -1].min() == full_scale(dtype):
+    if has_alpha and samples[..., -1].min() == full_scale(samples.dtype):
         has_alpha = False
         samples = samples[..., :-1] if samples.shape[2] == 4 else samples[..., 0]
     if has_alpha:
         notes.append(_TRANSPARENT.format(name))
-    if dtype == np.uint16:
-        levels = samples[..., :-1] if has_alpha else samples
-        darkest, brightest = int(levels.min()), int(levels.max())
-        if 0 < brightest - darkest <= _SENSOR_SPAN:
-            notes.append(
-                f"{name} fills less than a quarter of its 16-bit range ({darkest} to {brightest}): "
-                "stretch its contrast for a fusion that is not dark or flat"
-            )
     if has_colour(samples) and is_grey(samples):
         # A copy, so that the other channels' memory is given back.
         samples = (samples[..., ::3] if has_alpha else samples[..., 0]).copy()

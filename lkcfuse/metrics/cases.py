@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,13 +45,15 @@ class Plan:
 
     Attributes:
         cases: In the order of the table's rows.
-        methods: In the order of the table's rows.
+        methods: Those that have files, in the order of the table's rows.
         notes: What the user should know: files without a partner, a line each.
+        baselines: Those of `BASELINES` to score, after the methods.
     """
 
     cases: tuple[Case, ...]
     methods: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
 
     def files(self) -> list[Location]:
         """Return every file that is read."""
@@ -63,12 +66,12 @@ class Plan:
 
 
 class FusedPair(NamedTuple):
-    """One pair of a batch, as its journal has it."""
+    """One pair of a batch, as its journal has it; `fused` is None where the output is gone."""
 
     name: str
     first: Location
     second: Location
-    fused: Location
+    fused: Location | None
 
 
 def plan_paths(first: Path, second: Path, fused: Sequence[Path], reference: Path | None) -> Plan:
@@ -140,29 +143,36 @@ def plan_folders(first: Path, second: Path, fused: Sequence[Path], reference: Pa
     return _plan(sources, methods, fused, reference, notes)
 
 
-def plan_batch(pairs: Sequence[FusedPair], fused: Sequence[Path], reference: Path | None) -> Plan:
+def plan_batch(
+    pairs: Sequence[FusedPair],
+    fused: Sequence[Path],
+    reference: Path | None,
+    notes: Sequence[str] = (),
+) -> Plan:
     """Plan to score a batch by its journal, next to what other methods made of the same pairs.
 
     Args:
         pairs: The pairs of the journal.
         fused: The batch's folder, then a folder for each other method.
         reference: Folder of the ground truths, if any.
+        notes: What the user should know about the batch, a line each.
 
     Raises:
         InputError: The journal has no pairs, or as `plan_folders`.
         UsageError: Two methods are the same folder.
     """
-    if not pairs:
+    finished = {pair.name: pair.fused for pair in pairs if pair.fused is not None}
+    if not finished:
         raise InputError(f"the journal in {fused[0]} has no finished pairs: run the batch first")
     own, *others = _method_names(fused)
-    methods = {own: {pair.name: pair.fused for pair in pairs}}
+    methods: dict[str, Mapping[str, Location]] = {own: finished}
     methods |= {name: list_images(folder) for name, folder in zip(others, fused[1:], strict=True)}
     sources = [Case(pair.name, pair.first, pair.second) for pair in pairs]
-    return _plan(sources, methods, fused, reference, [])
+    return _plan(sources, methods, fused, reference, [*notes])
 
 
 def with_baselines(plan: Plan) -> Plan:
-    """Add the pixelwise maximum and mean of the sources to a plan's methods.
+    """Have the pixelwise maximum and mean of the sources scored too.
 
     Raises:
         UsageError: A method has one of their names.
@@ -170,7 +180,7 @@ def with_baselines(plan: Plan) -> Plan:
     for name in BASELINES:
         if name in plan.methods:
             raise UsageError(f"a method is called '{name}' like a baseline: rename its folder")
-    return Plan(plan.cases, plan.methods + BASELINES, plan.notes)
+    return replace(plan, baselines=BASELINES)
 
 
 def _plan(
@@ -224,9 +234,10 @@ def _method_names(paths: Sequence[Path]) -> list[str]:
     Raises:
         UsageError: Two paths are the same.
     """
-    absolute = [path.resolve() for path in paths]
-    if len(set(absolute)) < len(absolute):
+    if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError("two of the fused images or folders are the same: give each one once")
+    # A link has a name of its own, which its owner gave it for a reason.
+    absolute = [Path(os.path.normpath(path.absolute())) for path in paths]
     parts = [(path.with_suffix("") if path.is_file() else path).parts for path in absolute]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from numpy.typing import ArrayLike
 
@@ -21,9 +21,9 @@ def evaluate(
 ) -> dict[str, float]:
     """Score one fused image against its two sources.
 
-    Histograms, moments, window means and gradients that several metrics need are computed once.
-    To compare several methods' results for the same sources, hand the sources over as `Plane`s:
-    what was computed for the first method serves the others.
+    What several metrics need of an image is computed once. To compare several methods' results for
+    the same sources, hand the sources over as `Plane`s: their histograms and
+    moments, computed for the first method, serve the others.
 
     Args:
         fused: Array of shape (H, W), grey levels 0..255.
@@ -47,17 +47,22 @@ def evaluate(
     chosen = select(metrics, reference=reference is not None)
     given = (fused, a, b)
     f, a, b = planes(*given)
-    for image, plane in zip(given, (f, a, b), strict=True):
-        if not isinstance(image, Plane):
-            _check_scale(plane)
+    _check_scales(given, (f, a, b))
     arguments: dict[Needs, tuple[Plane, ...]] = {Needs.NOTHING: (f,), Needs.SOURCES: (f, a, b)}
     if reference is not None:
         arguments[Needs.REFERENCE] = planes(f, reference)
+        _check_scales((reference,), arguments[Needs.REFERENCE][1:])
     return {metric.name: metric.function(*arguments[metric.needs]) for metric in chosen}
 
 
+def _check_scales(given: Sequence[ArrayLike | Plane], made: Sequence[Plane]) -> None:
+    """Refuse arrays that would get scores that look like scores and are none."""
+    for image, plane in zip(given, made, strict=True):
+        if not isinstance(image, Plane):
+            _check_scale(plane)
+
+
 def _check_scale(plane: Plane) -> None:
-    """Refuse what would get scores that look like scores and are none."""
     highest = plane.pixels.max()
     if highest > 255:
         raise InputError(

@@ -27,8 +27,8 @@ CONSTANT = 1e-18
 class Plane:
     """A luma plane in grey levels, and the statistics that more than one metric asks for.
 
-    The statistics are computed at first use and kept, so that one plane handed to many metrics,
-    or one source compared with many methods' results, is filtered once.
+    The statistics are computed at first use and kept, for all the metrics that a plane is handed
+    to and all the methods that a source is compared with.
 
     Args:
         pixels: Array of shape (H, W), H and W at least 1, any real type, in grey levels 0..255.

@@ -14,7 +14,7 @@ import numpy as np
 
 from lkcfuse.errors import LkcfuseError, ResourceError
 from lkcfuse.images import Image, read_image
-from lkcfuse.metrics.cases import BASELINES, MAXIMUM, Case, Plan
+from lkcfuse.metrics.cases import MAXIMUM, Case, Plan
 from lkcfuse.metrics.evaluator import evaluate
 from lkcfuse.metrics.plane import FloatArray, Plane, planes
 from lkcfuse.metrics.registry import Needs, select
@@ -96,19 +96,19 @@ def score(
     """
     reference = any(case.reference is not None for case in plan.cases)
     names = [metric.name for metric in select(metrics, reference=reference)]
-    images = len(plan.cases) * len(plan.methods)
+    methods = plan.methods + plan.baselines
+    images = len(plan.cases) * len(methods)
     workers = min(workers, len(plan.cases), images // _WORTH_A_PROCESS)
-    baselines = [method for method in plan.methods if method in BASELINES]
     results: dict[int, _Result] = {}
     report = progress or (lambda _done, _total: None)
     # Closed at once when an interrupt comes here: the processes would go on until all is done.
-    with closing(_results(plan.cases, names, baselines, workers)) as finished:
+    with closing(_results(plan.cases, names, plan.baselines, workers)) as finished:
         for index, result in finished:
             results[index] = result
             report(len(results), len(plan.cases))
     ordered = [results[index] for index in range(len(plan.cases))]
     return Scores(
-        tuple(r.values[m] for m in plan.methods for r in ordered if m in r.values),
+        tuple(r.values[m] for m in methods for r in ordered if m in r.values),
         tuple(failure for r in ordered for failure in r.failures),
         tuple(dict.fromkeys(note for r in ordered for note in r.notes)),
     )
@@ -137,7 +137,7 @@ class _Result:
 
 
 def _results(
-    cases: Sequence[Case], names: list[str], baselines: list[str], workers: int
+    cases: Sequence[Case], names: list[str], baselines: tuple[str, ...], workers: int
 ) -> Generator[tuple[int, _Result], None, None]:
     """Yield each case's index and result, as they are done."""
     if workers < 2:
@@ -166,7 +166,7 @@ def _results(
         ) from None
 
 
-def _score_case(case: Case, names: list[str], baselines: list[str]) -> _Result:
+def _score_case(case: Case, names: list[str], baselines: tuple[str, ...]) -> _Result:
     result = _Result({}, [], [])
 
     @contextmanager

@@ -112,8 +112,13 @@ class Table:
         return (json.dumps(self.to_record(), indent=1) + "\n").encode()
 
 
-def check_table(path: Path, *, force: bool = False) -> None:
+def check_table(path: Path, *, force: bool = False, to_be_made: object = None) -> None:
     """Check, before any work is done, that a table can be written there.
+
+    Args:
+        path: The file to write.
+        force: Whether any file that exists may be replaced.
+        to_be_made: A folder that the run makes; it need not exist yet.
 
     Raises:
         UsageError: The name has the suffix of another kind of file; the file exists, is no table
@@ -125,7 +130,7 @@ def check_table(path: Path, *, force: bool = False) -> None:
         raise UsageError(
             f"the table {path} is CSV or JSON: give it a name that ends in .csv or .json"
         )
-    check_destination(path, overwrite=force or _may_replace(path))
+    check_destination(path, overwrite=force or _may_replace(path), to_be_made=to_be_made)
 
 
 def write_table(table: Table, path: Path, *, force: bool = False) -> None:

@@ -12,7 +12,7 @@ from lkcfuse.tasks import Task
 
 if TYPE_CHECKING:
     from lkcfuse.batch.run import Outcome
-    from lkcfuse.metrics.cases import Case
+    from lkcfuse.metrics.cases import Plan
     from lkcfuse.metrics.scoring import Failure
     from lkcfuse.metrics.table import Table
 
@@ -137,41 +137,45 @@ def batch_report(
 
 
 def eval_report(
-    cases: Sequence[Case],
+    plan: Plan,
     table: Table,
     failures: Sequence[Failure],
     *,
     title: str,
     task: Task,
     settings: Sequence[Section] = (),
-    notes: Sequence[str] = (),
 ) -> Report:
     """Report an evaluation of one method or several.
 
     Args:
-        cases: What was scored.
+        plan: What was scored.
         table: The scores, those of the baselines among them.
         failures: What could not be scored.
         title: The heading.
         task: What the sources are.
         settings: What is known of how the images were made.
-        notes: What the reader should know.
     """
-    scores: dict[str, dict[str, Values]] = {case.name: {} for case in cases}
+    scores: dict[str, dict[str, Values]] = {case.name: {} for case in plan.cases}
     for row in table.rows:
         scores[row.name][row.method] = dict(zip(table.metrics, row.values, strict=True))
     errors: dict[str, list[str]] = {}
     for failure in failures:
         errors.setdefault(failure.name, []).append(failure.message)
     pairs = []
-    for case in cases:
+    for case in plan.cases:
         files = {FIRST: case.first, SECOND: case.second}
         files |= {picture_of(method): path for method, path in case.fused.items()}
         if case.reference is not None:
             files[REFERENCE] = case.reference
         error = "; ".join(errors[case.name]) if case.name in errors else None
         pairs.append(Pair(case.name, files, scores[case.name], error))
-    methods = tuple(dict.fromkeys(method for case in cases for method in case.fused))
     return Report(
-        title, task, table.metrics, methods, tuple(pairs), tuple(settings), notes=tuple(notes)
+        title,
+        task,
+        table.metrics,
+        plan.methods,
+        tuple(pairs),
+        tuple(settings),
+        plan.baselines,
+        plan.notes,
     )

@@ -23,13 +23,20 @@ _SEAL = re.compile(rb"<!-- lkcfuse report, sha256 ([0-9a-f]{64}) -->\n")
 _SEAL_BYTES = 97
 
 
-def check_report(path: Location, *, used: Iterable[Location] = (), force: bool = False) -> None:
+def check_report(
+    path: Location,
+    *,
+    used: Iterable[Location] = (),
+    force: bool = False,
+    to_be_made: object = None,
+) -> None:
     """Check, before any work is done, that a report can be written there.
 
     Args:
         path: The file to write.
         used: Files that the same run reads or writes: none of them may be replaced.
         force: Whether any file that exists may be replaced.
+        to_be_made: A folder that the run makes; it need not exist yet.
 
     Raises:
         UsageError: The name does not end in `.html` or is a URL, it is one of `used`, its folder
@@ -42,7 +49,7 @@ def check_report(path: Location, *, used: Iterable[Location] = (), force: bool =
     if path.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"the report {path} is an HTML page: give it a name that ends in .html")
     check_not_used(path, used)
-    check_destination(path, overwrite=force or _may_replace(path))
+    check_destination(path, overwrite=force or _may_replace(path), to_be_made=to_be_made)
 
 
 def check_report_size(pairs: int) -> None:

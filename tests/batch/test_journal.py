@@ -56,18 +56,43 @@ def test_no_journal(tmp_path):
         read_pairs(tmp_path)
 
 
-def test_pairs_are_those_of_the_latest_settings_whose_output_is_there(folder, journal):
+def test_pairs_are_those_of_the_latest_settings(folder, journal):
     journal.begin(SETTINGS)
     other = Settings(**{**SETTINGS.to_record(), "task": "ir-vis"})
     for record in (pair("old", other), pair("10"), pair("2"), pair("gone")):
         journal.append(record.to_record())
     for name in ("old", "10", "2"):
         (folder / f"{name}.png").touch()
-    assert [(p.name, str(p.first), str(p.second), p.fused) for p in read_pairs(folder)] == [
+    notes = []
+    found = read_pairs(folder, notify=notes.append)
+    assert notes == [f"{folder}: 1 of 4 pairs were fused with other settings"]
+    assert [(p.name, str(p.first), str(p.second), p.fused) for p in found] == [
         ("2", "/a/2.png", "/b/2.png", folder / "2.png"),
         ("10", "/a/10.png", "/b/10.png", folder / "10.png"),
+        ("gone", "/a/gone.png", "/b/gone.png", None),
     ]
     assert read_task(folder) == "mri-pet"
+
+
+@pytest.mark.parametrize(
+    ("runs", "missing"),
+    [
+        ([(5, None)], "3 of 5"),
+        ([(5, None), (2, None)], None),
+        ([(3, (1, 2)), (4, (2, 2))], "5 of 7"),
+        ([(9, None), (3, (1, 2)), (3, (1, 2))], "1 of 3"),
+        ([(3, (1, 2)), (3, (1, 3)), (2, (3, 3))], "3 of 5"),
+    ],
+)
+def test_what_was_not_fused_is_told(folder, journal, runs, missing):
+    for planned, shard in runs:
+        journal.begin(SETTINGS, pairs=planned, shard=shard)
+    journal.append_all(pair(name).to_record() for name in "xy")
+    notes = []
+    assert len(read_pairs(folder, notify=notes.append)) == 2
+    assert [note.partition(": ")[2] for note in notes] == (
+        [f"{missing} pairs were not fused: run the batch again for them"] if missing else []
+    )
 
 
 @pytest.mark.parametrize("kept", [1, 40, -1])

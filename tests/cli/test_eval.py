@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from lkcfuse.cli.summary import draw
 from lkcfuse.metrics import METRICS, evaluate
+from lkcfuse.metrics.scoring import Score
+from lkcfuse.metrics.table import Table
 
 
 def noise(seed=0, shape=(40, 48)):
@@ -322,3 +326,73 @@ def test_scores_the_last_batch_by_its_journal(lkcfuse, folders, maximum_weights)
     assert "mri-ct: A MRI, B CT, 2 pairs" in named.text
     methods = {row["method"] for row in rows_of((folders / "m.csv").read_bytes())}
     assert methods == {"fused", "theirs", "maximum", "mean"}
+
+
+def test_a_batch_that_is_not_whole_is_told(lkcfuse, folders, maximum_weights):
+    (folders / "ir" / "1.png").write_bytes(b"no image")
+    assert lkcfuse("batch", "ir", "vis", "--weights", maximum_weights).code == 1
+    done = lkcfuse("eval", "--metrics", "EN")
+    assert done.code == 0
+    assert done.err.splitlines() == [
+        "lkcfuse: warning: fused: 1 of 2 pairs were not fused: run the batch again for them"
+    ]
+
+
+@pytest.mark.parametrize("newer", ["ours", "theirs"])
+def test_a_journal_of_a_newer_version_hides_no_images(lkcfuse, folders, newer):
+    (folders / newer / ".lkcfuse").mkdir()
+    record = '{"type": "run", "schema": 99, "lkcfuse": "9.0", "settings": {}}\n'
+    (folders / newer / ".lkcfuse" / "run.jsonl").write_text(record)
+    assert lkcfuse("eval", *BOTH, "--metrics", "EN").code == 0
+    done = lkcfuse("eval", "--fused", newer)
+    done.assert_fails(2, "lkcfuse 9.0, which is newer")
+    assert " -o" not in done.err
+
+
+def test_baselines_alone_are_no_result(lkcfuse, folders):
+    assert lkcfuse("eval", *OURS, "--metrics", "EN", "--gt-free", "m.csv").code == 0
+    before = (folders / "m.csv").read_bytes()
+    for path in folders.glob("ours/**/*.png"):
+        PillowImage.fromarray(noise(0, (9, 9))).save(path)
+    words = ("--metrics", "EN", "--gt-free", "m.csv", "--baselines")
+    done = lkcfuse("eval", *OURS, *words, "--report", "r.html")
+    assert done.code == 1
+    assert "none of 2 pairs could be scored: nothing is written" in done.err
+    assert (folders / "m.csv").read_bytes() == before
+    assert not (folders / "r.html").exists()
+    single = ("--fused", "ours/1.png", "--a", "ir/1.png", "--b", "vis/1.png")
+    for extra in ((), ("--baselines",), ("--report", "r.html")):
+        lkcfuse("eval", *single, *extra).assert_fails(3, "ours/1.png is 9x9")
+
+
+def test_no_name_ends_a_run(lkcfuse_process, folders, monkeypatch):
+    name = "\u00fc\u6f22-\udcff"
+    (folders / "ours").rename(folders / name)
+    words = ("eval", "--fused", name, "--a", "ir", "--b", "vis", "--metrics", "EN")
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    done = lkcfuse_process(*words, cwd=folders)
+    assert done.code == 0, done.err
+    assert b"\xfc\\u6f22-\xff" in done.out
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 200, None])
+def test_no_digit_is_lost_on_a_narrow_terminal(width):
+    methods = [f"a_method_of_a_long_name_{number}" for number in range(6)]
+    numbers = np.random.default_rng(0).random((6, 3)) * 10_000
+    scores = [
+        Score(str(pair), method, {"VIF": values[pair], "MSE": 3 * values[pair]})
+        for method, values in zip(methods, numbers, strict=True)
+        for pair in range(3)
+    ]
+    table = Table.of(("VIF", "MSE"), scores)
+    shown = draw(table, [METRICS["VIF"], METRICS["MSE"]], columns=width)
+    plain = re.sub("\x1b\\[[0-9;]*m", "", shown)
+    for row in table.summary:
+        assert all(f"{value:.4f}" in plain for value in row.values)
+    letters = re.sub(r"[^a-z_0-9]", "", plain)
+    assert "…" not in plain
+    if width is None:
+        assert len(plain.split()) == 2 + 6 + 2 * (2 + 3 * 6) + 1
+        assert all(method in letters for method in methods)
+    elif width >= 60:
+        assert max(map(len, plain.splitlines())) <= width

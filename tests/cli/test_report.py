@@ -77,3 +77,27 @@ def test_an_evaluation_compares_methods_and_baselines(lkcfuse, scene):
     header, *rows = (scene / "scores.csv").read_text().splitlines()
     assert header.startswith("name,method,EN,")
     assert {row.split(",")[1] for row in rows} == {"ours", "theirs"}
+
+
+def test_methods_are_in_the_order_given_whatever_is_missing(lkcfuse, scene):
+    for seed, method in enumerate(("zebra", "ant")):
+        for index, name in enumerate(NAMES):
+            write_noise(scene / method / f"{name}.png", 12 + index % 3, 17, seed=50 * seed + index)
+    (scene / "zebra" / f"{NAMES[0]}.png").unlink()
+    words = ("eval", "--fused", "zebra", "--fused", "ant", "--a", "ir", "--b", "vis")
+    assert lkcfuse(*words, "--metrics", "VIF", "--report", "report.html").code == 0
+    record = record_of(scene / "report.html")
+    assert [method["name"] for method in record["methods"][:2]] == ["zebra", "ant"]
+    assert record["title"].endswith(": zebra, ant")
+
+
+def test_table_and_report_go_into_the_folder_that_is_made(lkcfuse, scene, settings):
+    words = ("batch", "ir", "vis", *settings, "-o", "new")
+    done = lkcfuse(*words, "--metrics", "new/m.csv", "--report", "new/r.html")
+    assert done.code == 0, done.err
+    assert record_of(scene / "new/r.html")["pairs"]
+    assert (scene / "new/m.csv").read_text().startswith("name,method,")
+    for option, name in (("--metrics", "m.csv"), ("--report", "r.html")):
+        done = lkcfuse("batch", "ir", "vis", *settings, "-o", "other", option, f"absent/{name}")
+        done.assert_fails(2, f"absent/{name}", "mkdir")
+        assert not (scene / "other").exists()

@@ -5,6 +5,7 @@ import pytest
 from allocations import traced_peak
 
 from lkcfuse.images import Pair, image_from_array, read_image, samples
+from lkcfuse.tasks import TASKS
 
 
 @pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
@@ -41,3 +42,21 @@ def test_the_stack_takes_its_own_memory_and_no_more(noise, monkeypatch):
     with traced_peak() as peak:
         planes = pair.stack(invert_first=True, value_range=(-1, 1))
         assert peak() < planes.nbytes * 1.06
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (1, 2, 2), (1, 2, 4)])
+@pytest.mark.parametrize(
+    ("levels", "noted"),
+    [((0, 900), True), ((29_315, 30_845), True), ((0, 60_000), False), ((500, 500), False)],
+)
+def test_a_narrow_part_of_16_bits_is_noted(tmp_path, make_png, shape, levels, noted):
+    array = np.full(shape, 40_000, np.uint16)  # a transparency, where there is one
+    array.reshape(1, 2, -1)[..., : {2: 1, 4: 3}.get(shape[-1] if len(shape) > 2 else 0, 1)] = (
+        np.array(levels, np.uint16)[None, :, None]
+    )
+    (tmp_path / "x.png").write_bytes(make_png(array))
+    image = read_image(tmp_path / "x.png")
+    assert not any("16-bit range" in note for note in image.notes)
+    notes = [note for note in Pair(image, image).notes(TASKS["ir-vis"]) if "16-bit range" in note]
+    assert len(notes) == 2 * noted
+    assert all("x.png" in note and f"({levels[0]} to {levels[1]})" in note for note in notes)

@@ -176,17 +176,6 @@ def test_deep_cmyk_is_read_with_a_note(tmp_path, noise):
     assert "8 of them" in image.notes[0]
 
 
-@pytest.mark.parametrize(
-    ("levels", "noted"),
-    [((0, 900), True), ((29_315, 30_845), True), ((0, 60_000), False), ((500, 500), False)],
-)
-def test_a_narrow_part_of_16_bits_is_noted(tmp_path, levels, noted):
-    path = save(np.array([levels], np.uint16), tmp_path / "x.png")
-    notes = read_image(path).notes
-    assert bool(notes) == noted
-    assert all(f"({levels[0]} to {levels[1]})" in note for note in notes)
-
-
 @pytest.mark.parametrize("shape", [(4, 5, 2), (4, 5, 3), (4, 5, 4)])
 def test_every_16_bit_png_keeps_its_depth(make_png, noise, shape):
     array = noise(*shape, dtype=np.uint16)
@@ -316,11 +305,6 @@ def test_32_bit_integers_are_refused_unless_they_fit(tmp_path):
     save(array - 1000, tmp_path / "x.tif")
     with pytest.raises(InputError, match=r"x\.tif.*-1000"):
         read_image(tmp_path / "x.tif")
-
-
-def test_sensor_data_in_a_16_bit_file_is_noted(tmp_path, noise):
-    array = noise(6, 9, dtype=np.uint16) >> 4
-    assert "stretch" in read_image(save(array, tmp_path / "x.png")).notes[0]
 
 
 def test_of_several_pages_the_first_is_read_and_said(tmp_path, noise):

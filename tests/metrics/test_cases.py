@@ -122,9 +122,34 @@ def test_batch_next_to_another_method(sources, folder):
         plan_batch([], [ours], None)
 
 
+def test_an_output_that_is_gone_leaves_its_pair_to_the_others(sources, folder):
+    ir, vis = sources
+    ours, theirs = folder("fused", "2.png"), folder("theirs", "2.png", "day/1.png")
+    pairs = [
+        FusedPair("2", ir / "2.png", vis / "2.bmp", ours / "2.png"),
+        FusedPair("day/1", ir / "day/1.png", vis / "day/1.jpg", None),
+    ]
+    plan = plan_batch(pairs, [ours, theirs], None, ["a note"])
+    assert [list(case.fused) for case in plan.cases] == [["fused", "theirs"], ["theirs"]]
+    (first, second) = plan.notes
+    assert first == "a note"
+    assert f"{ours} holds no fused image for 1 of 2 pairs" in second
+    with pytest.raises(InputError, match="no finished pairs"):
+        plan_batch(pairs[1:], [ours, theirs], None)
+
+
+def test_a_link_is_called_by_its_own_name(sources, folder, tmp_path):
+    theirs = folder("run-42", "2.png")
+    (tmp_path / "ours").symlink_to(theirs)
+    assert plan_paths(*sources, [tmp_path / "ours"], None).methods == ("ours",)
+    with pytest.raises(UsageError, match="the same"):
+        plan_paths(*sources, [tmp_path / "ours", theirs], None)
+
+
 def test_baselines(sources, folder):
     plan = plan_paths(*sources, [folder("ours", "2.png")], None)
-    assert with_baselines(plan).methods == ("ours", "maximum", "mean")
+    assert with_baselines(plan).methods == plan.methods == ("ours",)
+    assert with_baselines(plan).baselines == ("maximum", "mean")
     plan = plan_paths(*sources, [folder("mean", "2.png")], None)
     with pytest.raises(UsageError, match="'mean'"):
         with_baselines(plan)

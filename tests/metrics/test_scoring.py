@@ -137,13 +137,27 @@ def test_threads_are_left_as_they_were(case):
 
 
 def test_notes_of_reading_are_handed_on_once(case, tmp_path):
-    dim = noise(dtype=np.uint16) // 32
-    first = Case(
-        "1", *(save(tmp_path / f"{n}.png", dim) for n in "ab"), {"ours": tmp_path / "a.png"}
-    )
+    paths = [tmp_path / f"{name}.tif" for name in "ab"]
+    for path in paths:
+        page = PillowImage.fromarray(noise())
+        page.save(path, save_all=True, append_images=[page])
+    first = Case("1", *paths, {"ours": paths[0]})
     (note_a, note_b) = score(plan_of(first), ["EN"]).notes
-    assert "16-bit" in note_a
-    assert "16-bit" in note_b
+    assert "a.tif" in note_a
+    assert "b.tif" in note_b
+
+
+def test_advice_for_fusing_is_none_for_scoring(case, tmp_path):
+    dim = noise(dtype=np.uint16) // 32
+    files = [save(tmp_path / f"{name}.png", dim) for name in "abf"]
+    assert not score(plan_of(Case("1", *files[:2], {"ours": files[2]})), ["EN"]).notes
+
+
+def test_a_method_called_like_a_baseline_is_scored_by_its_files(case, tmp_path):
+    black = save(tmp_path / "black.png", np.zeros_like(noise()))
+    named = Case("1", case(1).first, case(1).second, {"mean": black, "maximum": black})
+    scores = score(Plan((named,), ("mean", "maximum")), ["SD"]).scores
+    assert [(row.method, row.values["SD"]) for row in scores] == [("mean", 0), ("maximum", 0)]
 
 
 def test_eight_bit_grey_is_whole_levels():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -94,6 +95,32 @@ def test_pairs_are_shown_with_the_worst_and_the_best_first(open_page):
     page.fill("#gallery-filter", "")
     page.select_option("#gallery-metric", index=0)
     assert page.locator("#gallery h3").first.inner_text().startswith("Lowest")
+
+
+def test_a_card_tells_of_the_method_chosen(scene, browser, tmp_path):
+    pair = scene.add("both")
+    scores = {"theirs": pair.scores["fused"], **pair.scores}
+    wrong = "theirs/wrong.png is 9x9"
+    pairs = (
+        replace(pair, scores=scores),
+        replace(pair, name="absent", scores={"fused": scores["fused"]}),
+        replace(pair, name="wrong", scores={"fused": scores["fused"]}, error=wrong),
+    )
+    report = replace(scene.report(), methods=("fused", "theirs"), pairs=pairs)
+    write_report(report, tmp_path / "methods.html")
+    page = browser.new_page()
+    page.goto((tmp_path / "methods.html").as_uri())
+
+    def cards():
+        names = page.locator(".card-name").all_inner_texts()
+        texts = page.locator(".card-score").all_inner_texts()
+        return dict(zip(names, texts, strict=True))
+
+    assert all("VIF 0." in text or "VIF 1." in text for text in cards().values())
+    page.select_option("#gallery-method", label="theirs")
+    assert cards()["absent"] == "no image of this method"
+    assert cards()["wrong"] == wrong
+    page.close()
 
 
 def test_the_divider_is_dragged_and_moved_by_keys(open_page):

@@ -154,8 +154,13 @@ function thumbnail(picture) {
 /** The chosen metric's value, and by how much it differs from the pixelwise maximum's. */
 function cardScore(pair) {
   const [method, metric] = [chosenMethod(), chosenMetric()];
-  if (pair.error !== null) return element("span", { class: "card-score bad" }, pair.error);
+  // With several methods, what is wrong with one of them is no matter of the others.
+  const scored = pair.scores[method] !== null;
+  if (pair.error !== null && (!scored || ownMethods.length < 2)) {
+    return element("span", { class: "card-score bad" }, pair.error);
+  }
   if (!metrics.length) return null;
+  if (!scored) return element("span", { class: "card-score" }, "no image of this method");
   const value = scoreOf(pair, method, metric);
   const text = `${metrics[metric].name} ${value === null ? "undefined" : shown(value, metric)}`;
   const baseline = methods.findIndex((other) => other.baseline && other.name === "maximum");
