@@ -98,6 +98,7 @@ def test_table_and_report_go_into_the_folder_that_is_made(lkcfuse, scene, settin
     assert record_of(scene / "new/r.html")["pairs"]
     assert (scene / "new/m.csv").read_text().startswith("name,method,")
     for option, name in (("--metrics", "m.csv"), ("--report", "r.html")):
-        done = lkcfuse("batch", "ir", "vis", *settings, "-o", "other", option, f"absent/{name}")
+        elsewhere = ("-o", "other", option, f"absent/{name}", "--quiet")
+        done = lkcfuse("batch", "ir", "vis", *settings, *elsewhere)
         done.assert_fails(2, f"absent/{name}", "mkdir")
         assert not (scene / "other").exists()
