@@ -23,6 +23,18 @@ one that was not finished.
 _PROC = Path("/proc/self/fd")
 
 
+def temporary_name(name: str, mark: str) -> str:
+    """Return the temporary name of a file; `*` for the mark gives the pattern of all it may have.
+
+    Example:
+        >>> temporary_name("fused.png", "6f1ed0")
+        '.lkcfuse-fused.png-6f1ed0.tmp'
+    """
+    # As much of a long name as leaves room for the rest: file systems hold 255 bytes.
+    start = name.encode("utf-8", "surrogateescape")[:200].decode("utf-8", "ignore")
+    return f"{TEMPORARY_PREFIX}{start}-{mark}.tmp"
+
+
 def check_destination(path: Path, *, overwrite: bool = False, to_be_made: object = None) -> None:
     """Check, before any work is done for it, that a file can be written there.
 
@@ -105,7 +117,7 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
                 yield device
             return
         target = _target(path)
-        temporary = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}.tmp"
+        temporary = target.parent / temporary_name(target.name, secrets.token_hex(6))
         try:
             unnamed = _open_unnamed(target.parent)
             with unnamed or temporary.open("xb+") as file:

@@ -105,6 +105,23 @@ def claim(folder: Path, shard: Shard | None = None) -> Iterator[Claim]:
         yield own
 
 
+def check_idle(folder: Path, shard: Shard | None = None) -> None:
+    """Check that `claim` would succeed, and leave everything as it is.
+
+    Raises:
+        UsageError: Another run is at work in the folder, or it cannot be made.
+        ResourceError: It cannot be written to.
+    """
+    check_folder(folder)
+    place = folder if folder.exists() else folder.parent
+    if not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise ResourceError(f"{folder} cannot be written to: no permission to write to {place}")
+    for path in sorted((folder / FOLDER).glob("run*.lock")):
+        is_own = path.name == lock_name(shard)
+        if (is_own or not is_beside(path.name, shard)) and _is_held(path):
+            raise busy(folder)
+
+
 def check_folder(folder: Path) -> None:
     """Check that a folder is there, or the one that it would be made in.
 

@@ -88,6 +88,8 @@ def _listed(cells: list[str], place: str, separator: str) -> Listed:
             f"{place}: a pair is two files, and if need be the output's name, separated by "
             f"{separator}"
         )
+    if any("\0" in cell for cell in cells):
+        raise InputError(f"{place} holds a NUL: names that end in NUL are read with -0")
     return Listed(cells[0], cells[1], cells[2] if len(cells) == 3 else None)
 
 

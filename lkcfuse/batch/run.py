@@ -144,8 +144,8 @@ class Batch:
         # From here on no part of the batch begins with other settings, and one that has begun and
         # ended while the weights were loaded has left its line.
         self._held.announce(settings.key)
-        state = read_state(self.plan.folder)
-        check_settings(self.plan, settings, state, overwrite=self._overwrite)
+        self._state = read_state(self.plan.folder)
+        check_settings(self.plan, settings, self._state, overwrite=self._overwrite)
         with _open_journal(self.plan.folder, self._held) as journal:
             journal.begin(
                 settings,

@@ -138,6 +138,10 @@ def batch(
     if dry_run:
         looked = Fuser(task, weights=weights, manifest=manifest, offline=True, notify=warn)
         _check_plan(looked, plan, offline=offline, invert_first=invert_first, out=out, force=force)
+        if engine_name == "local":
+            from lkcfuse.inference import select_device
+
+            select_device(device)
         show_plan(plan, out, end=end)
         return
     started = time.perf_counter()
@@ -186,8 +190,11 @@ def _check_plan(
 ) -> None:
     """Refuse what a run would refuse; weights that it would fetch are not looked at."""
     from lkcfuse.batch.check import check, check_settings
+    from lkcfuse.batch.claim import check_idle
     from lkcfuse.batch.settings import Settings
 
+    if isinstance(plan.folder, Path):
+        check_idle(plan.folder, plan.shard)
     state = check(plan, overwrite=force)
     try:
         settings = Settings.of(fuser, plan.format, invert_first=invert_first)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import re
 import signal
 
 import typer
 
-from lkcfuse.errors import InputError, LkcfuseError, ResourceError
+from lkcfuse.errors import InputError, LkcfuseError, ResourceError, UsageError
 
 # A pipe whose reader has gone ends a Unix program by this signal; shells report it as 128 + 13.
 BROKEN_PIPE_EXIT = 128 + 13
@@ -44,6 +45,11 @@ def explain(error: BaseException) -> tuple[str | None, int]:
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
         place = f"'{error.filename}'" if error.filename else "the output"
         return f"cannot write {place}: {error.strerror}", ResourceError.exit_code
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        name = str(error.filename or "a name")
+        return f"'{name[:60]}...' cannot be used: {error.strerror}", UsageError.exit_code
+    if isinstance(error, ValueError) and "null byte" in str(error):
+        return "a path holds a NUL character: with lists of NUL ends, give -0", UsageError.exit_code
     if isinstance(error, PermissionError) and error.filename:
         return (
             f"'{error.filename}' cannot be used: {error.strerror}: check its permissions",
@@ -99,4 +105,5 @@ def _explain_usage(error: Exception) -> str:
 
 
 def _one_line(message: object) -> str:
-    return " ".join(str(message).split())
+    # Spaces stay as they are: they may be those of a file's name.
+    return re.sub(r"\s*[\x00-\x1f\x7f]\s*", " ", str(message)).strip()

@@ -122,14 +122,20 @@ class Warnings:
 
     Args:
         out: How the command talks.
+        once: What was told before is not told again.
     """
 
-    def __init__(self, out: Output) -> None:
+    def __init__(self, out: Output, *, once: bool = False) -> None:
         self._out = out
         self._count = 0
+        self._told: set[str] | None = set() if once else None
 
     def __call__(self, message: str) -> None:
         """Show a line, if few warnings came before it or it is a note."""
+        if self._told is not None:
+            if message in self._told:
+                return
+            self._told.add(message)
         self._count += not isinstance(message, Note)
         if isinstance(message, Note) or self._count <= _WARNINGS_SHOWN:
             self._out.tell(message)

@@ -17,7 +17,7 @@ from lkcfuse.cli.options import (
     ThreadsOption,
     local_path,
 )
-from lkcfuse.cli.output import Output, count
+from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ def train(
     _check_name(output)
 
     from lkcfuse.inference.devices import describe, select_device, thread_count, use_threads
+    from lkcfuse.training.claim import claim
     from lkcfuse.training.config import TrainingConfig
     from lkcfuse.training.recipe import Recipe, load_recipe
     from lkcfuse.training.setup import gather, start_from
@@ -171,32 +172,43 @@ def train(
             tasks=tuple(tasks) if tasks else None, inner=width, kernels=_kernels(kernels), **own
         )
     )
-    start: Checkpoint | None = None
-    if init:
-        start, plan = start_from(
-            init, plan, width_given=width is not None, kernels_given=kernels is not None
-        )
-    _check_output(output, plan, resume=resume, force=force)
     chosen = select_device(device)
     count = thread_count(threads)
     meter = _Meter(out, describe(chosen, threads=count))
+    warn = Warnings(out, once=True)
 
     def find(settings: TrainingConfig) -> TrainingData:
-        pairs = gather(settings, first=first, second=second, data=data)
+        pairs = gather(settings, first=first, second=second, data=data, notify=warn)
         meter.begin(settings, pairs)
         return pairs
 
-    with use_threads(count), meter:
-        result = run_recipe(
-            plan,
-            find,
-            output,
-            init=start,
-            resume=resume,
-            device=chosen,
-            on_progress=meter,
-            notes={"recipe": recipe + (f", stage {stage}" if stage else "")} if recipe else None,
-        )
+    with claim(output), use_threads(count):
+        start: Checkpoint | None = None
+        if init:
+            with out.progress("loading weights", in_bytes=True) as progress:
+                start, plan = start_from(
+                    init,
+                    plan,
+                    width_given=width is not None,
+                    kernels_given=kernels is not None,
+                    notify=out.tell,
+                    progress=progress,
+                )
+        _check_output(output, plan, resume=resume, force=force)
+        with meter:
+            result = run_recipe(
+                plan,
+                find,
+                output,
+                init=start,
+                resume=resume,
+                device=chosen,
+                on_progress=meter,
+                notes={"recipe": recipe + (f", stage {stage}" if stage else "")}
+                if recipe
+                else None,
+            )
+    warn.close()
     _report(out, result)
 
 

@@ -163,7 +163,7 @@ def verify(
 
     out = Output(as_json, quiet)
     known, store = _open(manifest, out)
-    chosen = None if not names or "all" in names else {e.name for e in _select(known, names, None)}
+    chosen = None if not names or "all" in names else _ready_names(names, known, store)
     problems: list[tuple[str, str | None]] = []
     for entry in known:
         if isinstance(entry.source, PackagedSource) and (chosen is None or entry.name in chosen):
@@ -197,12 +197,7 @@ def show_path(
     out = Output(as_json)
     known, store = _open(manifest, out)
     for entry in _select(known, [name], task):
-        path = store.path(entry)
-        if path is None:
-            raise WeightsError(
-                f"weights '{entry.name}' are not in the cache: "
-                f"run 'lkcfuse weights pull {entry.name}'"
-            )
+        path = _require(entry, store)
         out.result(str(path), {"name": entry.name, "path": str(path)})
 
 
@@ -278,6 +273,35 @@ def _open(manifest: Path | None, out: Output) -> tuple[Manifest, Store]:
     from lkcfuse.weights.store import Store
 
     return load_manifest(manifest, notify=out.note), Store()
+
+
+def _ready_names(names: Sequence[str], known: Manifest, store: Store) -> set[str]:
+    """Return the names of the checkpoints that are meant, all of them packaged or cached.
+
+    Raises:
+        WeightsError: One of them is unknown, or is not on this machine.
+    """
+    cached = {record.name for _, record in store.records()}
+    chosen = set()
+    for name in names:
+        # What no manifest knows any longer can still be in the cache.
+        if name in cached and not known.named(name):
+            chosen.add(name)
+            continue
+        for entry in _select(known, [name], None):
+            if entry.name not in cached:
+                _require(entry, store)
+            chosen.add(entry.name)
+    return chosen
+
+
+def _require(entry: Entry, store: Store) -> Path:
+    path = store.path(entry)
+    if path is None:
+        raise WeightsError(
+            f"weights '{entry.name}' are not in the cache: run 'lkcfuse weights pull {entry.name}'"
+        )
+    return path
 
 
 def _of_task(known: Manifest, task: str | None) -> list[Entry]:

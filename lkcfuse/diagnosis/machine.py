@@ -43,16 +43,18 @@ def check_scratch(folder: Path | None = None) -> Iterator[Finding]:
     Args:
         folder: Where; None for the system's folder for temporary files.
     """
-    place = Path(folder or tempfile.gettempdir())
     cure = "make it, or name another with --scratch or TMPDIR"
+    place = folder
     try:
+        place = Path(folder or tempfile.gettempdir())
         with tempfile.TemporaryFile(dir=place) as file:
             file.write(bytes(1 << 16))
             file.flush()
         free = shutil.disk_usage(place).free
     except OSError as error:
         reason = error.strerror or str(error)
-        yield Finding("scratch", f"{place} cannot be written: {reason}", "failed", cure)
+        what = f"{place} cannot be written" if place else "there is no temporary folder"
+        yield Finding("scratch", f"{what}: {reason}", "failed", cure)
         return
     details = {"folder": str(place), "free_bytes": free}
     text = f"{place}: {free / 1e9:.1f} GB free"
@@ -68,13 +70,20 @@ def check_scratch(folder: Path | None = None) -> Iterator[Finding]:
     yield Finding("scratch", text, details=details)
 
 
-def check_devices() -> Iterator[Finding]:
-    """Tell the devices torch can use, and whether there is a GPU that it cannot."""
+def check_devices(threads: int | None = None) -> Iterator[Finding]:
+    """Tell the devices torch can use, and whether there is a GPU that it cannot.
+
+    Args:
+        threads: Threads on the CPU; None for the usual number.
+
+    Raises:
+        UsageError: The number makes no sense.
+    """
     import torch
 
     from lkcfuse.inference import describe, select_device, thread_count
 
-    threads = thread_count()
+    threads = thread_count(threads)
     cpus = available_cpus()
     yield Finding(
         "cpu",

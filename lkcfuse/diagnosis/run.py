@@ -47,7 +47,7 @@ def diagnose(
         ("weights", partial(check_weights, manifest)),
         ("memory", check_memory),
         ("scratch", partial(check_scratch, scratch)),
-        ("devices", check_devices),
+        ("devices", partial(check_devices, threads)),
     ]
     for name, check in checks:
         yield from _findings(name, check)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import platform
+import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -43,7 +44,7 @@ SETTINGS = (
     "SSL_CERT_FILE",
     "TMPDIR",
 )
-"""Environment variables that change what lkcfuse does. None holds a secret."""
+"""Environment variables that change what lkcfuse does."""
 
 
 def check_versions() -> Iterator[Finding]:
@@ -75,6 +76,8 @@ def check_extras() -> Iterator[Finding]:
 def check_settings() -> Iterator[Finding]:
     """Tell the environment variables that change what lkcfuse does."""
     chosen = {name: os.environ[name] for name in SETTINGS if os.environ.get(name)}
+    # An address may carry a password.
+    chosen = {name: re.sub(r"//[^/@]*@", "//***@", value) for name, value in chosen.items()}
     text = ", ".join(f"{name}={value}" for name, value in chosen.items())
     yield Finding("settings", text or "none in the environment", details={"environment": chosen})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from copy import deepcopy
@@ -37,9 +38,11 @@ def try_device(name: str, threads: int | None = None) -> Iterator[Finding]:
     from lkcfuse.inference import describe, infer, select_device, thread_count, use_threads
     from lkcfuse.network import load_network
     from lkcfuse.weights import resolve
+    from lkcfuse.weights.manifest import Manifest, built_in_path, read_manifest
 
     device, threads = select_device(name), thread_count(threads)
-    network = load_network(resolve(None, "ir-vis", offline=True).path)
+    packaged = Manifest(read_manifest(built_in_path(), built_in=True))
+    network = load_network(resolve(None, "ir-vis", offline=True, manifest=packaged).path)
     generator = np.random.default_rng(0)
     small, usual = (generator.random((2, *size), dtype=np.float32) for size in (SMALL, USUAL))
     with use_threads(threads), torch.inference_mode():
@@ -53,7 +56,8 @@ def try_device(name: str, threads: int | None = None) -> Iterator[Finding]:
     details = {
         "device": str(device),
         "threads": threads if device.type == "cpu" else None,
-        "difference_levels": difference,
+        # JSON has no other numbers.
+        "difference_levels": difference if math.isfinite(difference) else None,
         "seconds": round(seconds, 4),
     }
     text = (

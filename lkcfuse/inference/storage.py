@@ -223,11 +223,25 @@ class Scratch:
         *,
         write_out: bool = True,
     ) -> None:
-        self.folder = Path(folder or tempfile.gettempdir())
+        self._asked = folder
         self.dtype = dtype
         self.write_out = write_out
         self._files = contextlib.ExitStack()
         self._free: list[FileIO] = []
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are made: looked for when the first is, since most images need none.
+
+        Raises:
+            ResourceError: None was named, and the system has no temporary folder that can be used.
+        """
+        try:
+            return Path(self._asked or tempfile.gettempdir())
+        except OSError:
+            raise ResourceError(
+                "no temporary folder can be written to: name one with --scratch or TMPDIR"
+            ) from None
 
     def __enter__(self) -> Scratch:
         return self

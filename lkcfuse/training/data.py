@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lkcfuse.errors import InputError
-from lkcfuse.images import read_image
+from lkcfuse.images import read_pair
 from lkcfuse.images.pairing import match_stems
 from lkcfuse.tasks import Task, get_task
 
@@ -39,9 +40,15 @@ class Pair:
 
 @dataclass
 class PairSet:
-    """Pairs of one or more tasks, decoded on demand and then kept."""
+    """Pairs of one or more tasks, decoded on demand and then kept.
+
+    Attributes:
+        pairs: The pairs.
+        notify: Told, in a line each, what the user should know of the images as they are read.
+    """
 
     pairs: list[Pair]
+    notify: Callable[[str], None] = lambda _: None
     _cache: dict[Pair, NDArray[np.uint16]] = field(default_factory=dict)
     _cached_bytes: int = 0
 
@@ -74,14 +81,10 @@ class PairSet:
         """Return the pair in 65536 levels: exact for 8 and 16 bits, at half of float's memory."""
         if pair in self._cache:
             return self._cache[pair]
-        first, second = read_image(pair.first).luma, read_image(pair.second).luma
-        if first.shape != second.shape:
-            sizes = [f"{plane.shape[1]}x{plane.shape[0]}" for plane in (first, second)]
-            raise InputError(
-                f"{pair.first} is {sizes[0]} and {pair.second} is {sizes[1]}: "
-                "a pair must be registered and of one size"
-            )
-        levels = np.rint(np.stack([first, second]) * 65535).astype(np.uint16)
+        images = read_pair(pair.first, pair.second)
+        for note in images.notes(get_task(pair.task)):
+            self.notify(note)
+        levels = np.rint(images.stack(("first", "second")) * 65535).astype(np.uint16)
         if self._cached_bytes + levels.nbytes <= CACHE_BYTES:
             self._cache[pair] = levels
             self._cached_bytes += levels.nbytes
@@ -159,7 +162,7 @@ def split(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
     if len(pairs) < 2:
         return pairs, pairs
     count = max(1, len(pairs) // HELD_OUT_SHARE)
-    order = sorted(pairs, key=lambda p: hashlib.sha256(p.first.stem.encode()).hexdigest())
+    order = sorted(pairs, key=lambda p: hashlib.sha256(_bytes(p.first.stem)).hexdigest())
     held = set(order[:count])
     return [p for p in pairs if p not in held], [p for p in pairs if p in held]
 
@@ -173,5 +176,10 @@ def fingerprint(pairs: list[Pair]) -> str:
                 content = hashlib.sha256(path.read_bytes()).hexdigest()
             except OSError as error:
                 raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-            digest.update(f"{pair.task}/{path.stem}:{content}\n".encode())
+            digest.update(_bytes(f"{pair.task}/{path.stem}:{content}\n"))
     return digest.hexdigest()
+
+
+def _bytes(name: str) -> bytes:
+    """A file name's bytes: a name that is no valid text has those it has on the disk."""
+    return name.encode("utf-8", "surrogateescape")

@@ -188,11 +188,16 @@ class _Run:
             state.unlink(missing_ok=True)
         elif state.exists():
             self.counters = load_state(state, identity=self.identity, learner=learner)
+            if not self.output.exists():
+                # The best weights are gone: the next validation's are, for want of others.
+                self.counters.best_score = -math.inf
         self.log = RunLog(log_path(self.output), self.counters.log_bytes)
         with closing(self.log):
             if not self.counters.step:
                 self.log.write("run", **self.identity, torch=torch.__version__)
                 self._validate()
+            elif self.log.is_short:
+                self.log.write("gap", step=self.counters.step)
             self._train(state, learner)
             result = self._finish(notes)
         state.unlink(missing_ok=True)
@@ -210,6 +215,7 @@ class _Run:
                 self.counters.seconds += time.monotonic() - started
             if time.monotonic() - saved > pause:
                 saved = time.monotonic()
+                self.log.sync()
                 self.counters.log_bytes = self.log.bytes
                 save_state(state, identity=self.identity, counters=self.counters, learner=learner)
                 # A large network's state takes its time: never more than a twentieth of the run.

@@ -116,13 +116,13 @@ def _stage(
     for name in ("loss", "augmentation"):
         if isinstance(common.get(name), dict) and isinstance(entry.get(name), dict):
             values[name] = {**common[name], **entry[name]}
+    known = [stage.name for stage in before]
     name = values.pop("name", str(len(before) + 1))
+    if not isinstance(name, str) or name in known:
+        raise InputError(f"{where}: its name is {json.dumps(name)}: give a text of its own")
     start = values.pop("from", before[-1].name if before else None)
     shares = values.pop("average", {name: 1.0})
     config = TrainingConfig.from_dict(values, where=where)
-    known = [stage.name for stage in before]
-    if not isinstance(name, str) or name in known:
-        raise InputError(f"{where}: its name is {json.dumps(name)}: give a text of its own")
     if start is not None and start not in known:
         raise InputError(f"{where}: from is {json.dumps(start)}: name a stage before it")
     if not isinstance(shares, dict) or not shares:

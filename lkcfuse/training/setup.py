@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from lkcfuse.errors import InputError, UsageError
@@ -9,9 +11,10 @@ from lkcfuse.network import Checkpoint, load_checkpoint
 from lkcfuse.tasks import get_task
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.data import Pair, PairSet, find_pairs, find_task_pairs, folder_names, split
-from lkcfuse.training.loop import TrainingData
+from lkcfuse.training.loop import VALUE_RANGE, TrainingData
 from lkcfuse.training.recipe import Recipe
 from lkcfuse.weights import resolve
+from lkcfuse.weights.entry import SECOND_FIRST
 
 
 def gather(
@@ -20,6 +23,7 @@ def gather(
     first: Path | None = None,
     second: Path | None = None,
     data: Path | None = None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> TrainingData:
     """Find the pairs of a run and set a tenth of them aside.
 
@@ -28,6 +32,7 @@ def gather(
         first: Folder of the first sources, together with `second`, for a run of one task.
         second: Folder of the second sources.
         data: In their place, a data folder as `find_task_pairs` describes it; its `val` reports.
+        notify: Told, in a line each, what the user should know of the images as they are read.
 
     Raises:
         InputError: A folder is missing or holds no pairs, or an image has no partner.
@@ -37,7 +42,7 @@ def gather(
         if len(config.tasks) != 1:
             raise UsageError("two folders serve one task: use --data DIR for several")
         learning, choosing = split(find_pairs(first, second, config.tasks[0]))
-        return TrainingData(PairSet(learning), PairSet(choosing), PairSet([]))
+        return TrainingData(PairSet(learning, notify), PairSet(choosing, notify), PairSet([]))
     if data is None:
         raise UsageError("give two folders of images, or one folder with --data")
     if not data.is_dir():
@@ -57,11 +62,18 @@ def gather(
         training += learn
         choosing += choose
         reporting += find_task_pairs(data, task, "val") or []
-    return TrainingData(PairSet(training), PairSet(choosing), PairSet(reporting))
+    sets = (PairSet(pairs, notify) for pairs in (training, choosing, reporting))
+    return TrainingData(*sets)
 
 
 def start_from(
-    weights: str, recipe: Recipe, *, width_given: bool, kernels_given: bool
+    weights: str,
+    recipe: Recipe,
+    *,
+    width_given: bool,
+    kernels_given: bool,
+    notify: Callable[[str], None] | None = None,
+    progress: Callable[[float, float], None] | None = None,
 ) -> tuple[Checkpoint, Recipe]:
     """Load the weights to start from, and give the recipe the network they are of.
 
@@ -70,13 +82,24 @@ def start_from(
         recipe: The recipe.
         width_given: Whether the user asked for the recipe's width.
         kernels_given: Whether the user asked for the recipe's kernels.
+        notify: Told in one line what the user should know of the weights.
+        progress: Called with (done, total) bytes while they are fetched.
 
     Raises:
         UsageError: The weights are of another width or other kernels than asked for.
         WeightsError: There are no such weights, or they cannot be loaded.
     """
     config = recipe.last
-    checkpoint = load_checkpoint(resolve(weights, config.tasks[0]).path)
+    found = resolve(weights, config.tasks[0], notify=notify, progress=progress)
+    checkpoint = load_checkpoint(found.path)
+    if found.channel_order != SECOND_FIRST:
+        checkpoint = _with_channels_swapped(checkpoint)
+    if notify is not None and found.input_range != VALUE_RANGE:
+        low, high = found.input_range
+        notify(
+            f"{weights} take values from {low:g} to {high:g} and are trained on "
+            f"{VALUE_RANGE[0]:g} to {VALUE_RANGE[1]:g}: expect the first steps to go to that"
+        )
     network = checkpoint.config
     if width_given and network.inner != config.inner:
         raise UsageError(f"{weights} has width {network.inner}, not {config.inner}: leave --width")
@@ -92,3 +115,10 @@ def start_from(
         )
     )
     return checkpoint, changed
+
+
+def _with_channels_swapped(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a network that takes the second source first, as training gives them."""
+    weights = dict(checkpoint.state_dict)
+    weights["stem.conv.weight"] = weights["stem.conv.weight"].flip(1)
+    return replace(checkpoint, state_dict=weights)

@@ -30,7 +30,7 @@ def finish(entry: Entry, store: Store, origin: str, keep: bool, notify: Notify) 
         WeightsError: The source is refused, and set aside.
     """
     places = store.places(entry)
-    for leftover in store.folder.glob(f".{places.stem}.*.part"):
+    for leftover in store.leftovers(places):
         leftover.unlink()  # of a conversion that was killed
     if places.suffix == ".safetensors":
         with refusing(places.source, store):

@@ -16,7 +16,7 @@ from lkcfuse.weights.hashing import Progress, sha256_of
 from lkcfuse.weights.manifest import Manifest, Notify, load_manifest
 from lkcfuse.weights.metadata import Feed, read_feed
 from lkcfuse.weights.source import SUFFIXES, is_hub_address, parse_hub_address
-from lkcfuse.weights.store import Store
+from lkcfuse.weights.store import Store, expand_user
 
 _LOG = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def resolve(
         )
     entry = _entry(weights, task, manifest)
     if entry is None:
-        path = Path(weights or "").expanduser()
+        path = expand_user(weights or "")
         return _from_file(path, path.name, manifest, notify)
     if task.name not in entry.tasks:
         made_for = ", ".join(entry.tasks)

@@ -18,13 +18,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 from filelock import FileLock, Timeout
 
+from lkcfuse.atomic import temporary_name
 from lkcfuse.errors import ResourceError, WeightsError
 from lkcfuse.notes import Note
 from lkcfuse.weights.entry import Entry
@@ -33,7 +34,11 @@ from lkcfuse.weights.manifest import Notify
 from lkcfuse.weights.record import Record
 from lkcfuse.weights.source import PackagedSource
 
-_STEM = re.compile(r"\.?(?P<stem>(?P<name>[a-z0-9][a-z0-9._-]*)-[0-9a-f]{12})\.[\w.]+")
+#: A file of the cache, or what `atomic_write` calls one that is not whole yet.
+_STEM = re.compile(
+    r"(?:\.lkcfuse-|\.)?(?P<stem>(?P<name>[a-z0-9][a-z0-9._-]*?)-[0-9a-f]{12})\.[\w.]+"
+    r"(?:-[0-9a-f]{12}\.tmp)?"
+)
 #: Room left on the disk beside what is about to be written.
 _MARGIN = 16 << 20
 
@@ -44,8 +49,15 @@ def cache_folder() -> Path:
     """Return the user's cache: ``LKCFUSE_CACHE``, or the system's place for such."""
     chosen = os.environ.get("LKCFUSE_CACHE")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return expand_user(chosen).absolute()
     return platformdirs.user_cache_path("lkcfuse", appauthor=False)
+
+
+def expand_user(path: str | os.PathLike[str]) -> Path:
+    """Return a path with `~` in its place; one of a user that is unknown stays as it is."""
+    with suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
 
 
 def packaged_path(source: PackagedSource) -> Path:
@@ -131,6 +143,14 @@ class Store:
             return _difference(path, entry.bytes, entry.sha256, progress)
         assert record is not None
         return _difference(path, record.bytes, record.sha256, progress)
+
+    def leftovers(self, places: Places) -> Iterator[Path]:
+        """Yield what a process that was killed has left of an entry's files, half written.
+
+        Under the entry's lock there is no other process whose they could be.
+        """
+        yield from self.folder.glob(f".{places.stem}.*.part")
+        yield from self.folder.glob(temporary_name(places.ready.name, "*"))
 
     def records(self) -> Iterator[tuple[Path, Record]]:
         """Yield every record of the cache and its path, whichever manifest it came from."""

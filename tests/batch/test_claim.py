@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lkcfuse.batch.claim import claim
+from lkcfuse.batch.claim import check_idle, claim
 from lkcfuse.batch.journal import FOLDER
 from lkcfuse.errors import ResourceError, UsageError
 
@@ -96,3 +96,23 @@ def test_folders_that_cannot_be_written_to(unprivileged_folder):
         pass
     with pytest.raises(ResourceError, match="cannot be written"), claim(unprivileged_folder):
         pass
+
+
+def test_looking_first_finds_what_a_claim_would_and_changes_nothing(tmp_path):
+    folder = tmp_path / "out"
+    check_idle(folder)
+    assert not folder.exists()
+    with claim(folder, (1, 2)):
+        before = sorted(folder.rglob("*"))
+        check_idle(folder, (2, 2))
+        for shard in (None, (1, 2), (1, 3)):
+            with pytest.raises(UsageError, match="another run"):
+                check_idle(folder, shard)
+        assert sorted(folder.rglob("*")) == before
+    check_idle(folder)
+
+
+def test_looking_first_finds_a_folder_that_cannot_be_written_to(unprivileged_folder):
+    for folder in (unprivileged_folder, unprivileged_folder / "out"):
+        with pytest.raises(ResourceError, match="no permission"):
+            check_idle(folder)

@@ -95,6 +95,15 @@ def test_a_pair_too_large_for_the_format_costs_no_fusing(run, folders, tmp_path)
         stages.Stages(tmp_path / "fused", "webp", "key").read(outcomes[1].pair, None)
 
 
+def test_one_batch_is_run_twice(folders, fuser, tmp_path):
+    broken = (folders[0] / "2.png").read_bytes()
+    (folders[0] / "2.png").write_bytes(b"no image")
+    with open_batch(plan_folders(*folders, tmp_path / "fused")) as batch:
+        assert statuses(batch.run(fuser)).count("failed") == 1
+        (folders[0] / "2.png").write_bytes(broken)
+        assert statuses(batch.run(fuser)) == ["verified", "fused", *["verified"] * 4]
+
+
 def test_a_result_that_was_good_outlives_a_source_that_is_not(run, folders, tmp_path):
     run()
     (folders[0] / "2.png").write_bytes(b"no image")

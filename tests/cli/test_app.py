@@ -216,3 +216,21 @@ def test_completion(typed, offered):
         check=False,
     )
     assert done.stdout.split() == offered
+
+
+def test_a_name_too_long_is_told(lkcfuse, scene):
+    long = "n" * 300
+    for words in (
+        ("ir/1.png", "vis/1.bmp", "-o", f"{long}.png"),
+        (f"{long}.png", "vis/1.bmp", "-o", "x.png"),
+        ("ir/1.png", "vis/1.bmp", "-o", "x.png", "-w", f"{long}.pth"),
+    ):
+        done = lkcfuse("fuse", *words)
+        assert done.code in (2, 3, 4)
+        assert "too long" in done.err
+        assert "bug" not in done.err
+
+
+def test_spaces_of_a_name_stay(lkcfuse, scene):
+    done = lkcfuse("fuse", "ir/1.png", "vis/1.bmp", "-o", "no  folder/x.png")
+    done.assert_fails(2, "mkdir -p 'no  folder'")

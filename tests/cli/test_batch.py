@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from pairs import NAMES, contents, make_pairs, write_noise
 
+from lkcfuse.batch.claim import claim
 from lkcfuse.cli import output
 
 PATHS = [f"fused/{name}.png" for name in NAMES]
@@ -342,3 +343,16 @@ def test_a_terminal_shows_a_bar_with_pairs_per_second(lkcfuse, scene, settings, 
     # Every path stands on a line of its own, above the bar.
     lines = [line.strip() for line in re.split(r"[\r\n]+", plain)]
     assert [line for line in lines if line.startswith("fused/")] == PATHS
+
+
+def test_a_dry_run_refuses_what_the_run_would(lkcfuse, scene):
+    words = ("batch", "ir", "vis", "--dry-run", "-q")
+    with claim(scene / "fused"):
+        lkcfuse(*words).assert_fails(2, "another run is at work")
+    assert lkcfuse(*words).code == 0
+    lkcfuse(*words, "--device", "cuda:99").assert_fails(5, "cuda")
+
+
+def test_a_list_with_a_nul(lkcfuse_process, scene):
+    done = lkcfuse_process("batch", "--from-stdin", stdin=b"a.png\tb.png\0x\n", cwd=scene)
+    done.assert_fails(3, "line 1", "-0")

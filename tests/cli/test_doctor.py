@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,10 @@ from checkpoints import authors_pth, entry, tiny_network, write_manifest
 from loopback import FileServer
 
 from lkcfuse.diagnosis import machine, trial
+from lkcfuse.errors import ResourceError
+from lkcfuse.fuser import Fuser
 from lkcfuse.inference import layers
+from lkcfuse.inference.storage import Scratch
 
 
 @pytest.fixture(autouse=True)
@@ -142,3 +146,36 @@ def test_a_torch_that_does_not_import_is_told(tmp_path):
     assert "Traceback" not in finished.stderr
     assert "libtorch_cpu.so: cannot open" in finished.stderr
     assert "memory " in finished.stdout
+
+
+def test_the_packaged_network_is_tried_whatever_manifests_say(lkcfuse, tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "USUAL", (32, 32))
+    data = authors_pth(tiny_network())
+    own = entry("lkcfuse-ir-vis", "https://localhost/none.pth", data)
+    path = write_manifest(tmp_path / "own.json", own)
+    monkeypatch.setenv("LKCFUSE_MANIFEST", str(path))
+    monkeypatch.setenv("LKCFUSE_MIRROR", "https://me:secret@mirror.example/models")
+    finished = lkcfuse("doctor", "--device", "cpu", "--json", "--threads", "1")
+    assert finished.code == 0, finished.err
+    found = records(finished)
+    assert found["network"]["status"] == "ok"
+    assert found["manifest"]["status"] == "warning"
+    assert found["cpu"]["threads"] == 1
+    assert "secret" not in finished.text + finished.err
+    assert "mirror.example" in finished.text
+
+
+def test_no_temporary_folder_at_all(tmp_path, scene, maximum_weights, monkeypatch):
+    monkeypatch.setattr(tempfile, "gettempdir", no_folder)
+    (finding,) = machine.check_scratch()
+    assert finding.status == "failed"
+    assert "no temporary folder" in finding.text
+    Fuser(weights=maximum_weights, device="cpu").fuse_files(
+        scene / "ir/1.png", scene / "vis/1.bmp", tmp_path / "x.png"
+    )
+    with pytest.raises(ResourceError, match=r"--scratch or TMPDIR"):
+        Scratch(None).check(1)
+
+
+def no_folder():
+    raise FileNotFoundError(2, "No usable temporary directory found")

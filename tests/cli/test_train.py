@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
-from lkcfuse.network import load_checkpoint
+from lkcfuse.network import load_checkpoint, save_checkpoint
+from lkcfuse.training.claim import claim
 from lkcfuse.training.log import is_finished
 
 Run = Callable[..., Any]
@@ -186,3 +189,57 @@ def test_a_damaged_image_stops_before_anything_is_written(
     done = lkcfuse("train", "--data", data, "-o", weights, "--recipe", recipe, "-q", *TINY)
     done.assert_fails(3, "1.png")
     assert not list(tmp_path.glob("w.*"))
+
+
+def test_two_runs_do_not_share_an_output(lkcfuse: Run, data: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "w.safetensors"
+    words = ("train", "--data", data, "-o", weights, "-q", *TINY)
+    with claim(weights):
+        for more in ((), ("--resume",), ("--force",)):
+            lkcfuse(*words, *more).assert_fails(2, "w.safetensors", "another run")
+    assert not any(path.name.startswith(("w", ".w")) for path in tmp_path.iterdir())
+    assert lkcfuse(*words).code == 0
+
+
+def test_channels_in_the_other_order_are_turned(
+    lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    words = ("train", "--data", data, "--recipe", recipe, "-q", "--json", *TINY)
+    assert lkcfuse(*words, "-o", tmp_path / "a.safetensors").code == 0
+    found = load_checkpoint(tmp_path / "a.safetensors")
+    swapped = {**found.state_dict}
+    swapped["stem.conv.weight"] = swapped["stem.conv.weight"].flip(1)
+    order = {"channel_order": json.dumps(["first", "second"])}
+    other = replace(found, state_dict=swapped, metadata={})
+    save_checkpoint(
+        tmp_path / "b.safetensors", other, metadata={**found.metadata, **order}, dtype=torch.float16
+    )
+    curves = []
+    for name in "ab":
+        output = tmp_path / f"from-{name}.safetensors"
+        init = ("--init", tmp_path / f"{name}.safetensors", "-o", output)
+        done = lkcfuse("train", "--data", data, "--recipe", recipe, *TINY[4:], *init)
+        assert done.code == 0, done.err
+        curves.append(load_checkpoint(output).state_dict)
+    assert all(torch.equal(curves[0][name], curves[1][name]) for name in curves[0])
+
+
+def test_what_is_odd_about_the_images_is_told_once(
+    lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    for path in (data / "train").rglob("*.png"):
+        counts = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.uint16) + 7000
+        cv2.imwrite(str(path), counts)
+    words = ("train", "--data", data, "-o", tmp_path / "w.safetensors", "--recipe", recipe, *TINY)
+    done = lkcfuse(*words)
+    assert done.code == 0
+    told = [line for line in done.err.splitlines() if "stretch its contrast" in line]
+    assert len(told) == len(set(told)) == 6
+
+
+def test_names_that_are_no_text(lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path) -> None:
+    for path in list((data / "train").rglob("*.png")):
+        path.rename(path.with_name(f"caf\udce9-{path.name}"))
+    words = ("train", "--data", data, "-o", tmp_path / "w.safetensors", "--recipe", recipe, *TINY)
+    done = lkcfuse(*words)
+    assert done.code == 0, done.err

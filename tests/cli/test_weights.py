@@ -186,7 +186,8 @@ def test_verify_finds_what_is_damaged(lkcfuse, manifest):
     assert done.code == 4
     assert done.text.endswith("tiny  damaged\n")
     assert "set aside as" in done.err
-    assert lkcfuse("weights", "verify", "tiny").code == 0
+    # What was set aside is no longer there to verify.
+    lkcfuse("weights", "verify", "tiny").assert_fails(4, "'tiny'", "not in the cache", "pull tiny")
     assert lkcfuse("weights", "path", "tiny").code == 4
 
 
@@ -241,3 +242,16 @@ def test_a_terminal_shows_the_rate_and_the_time_left(manifest, server, pth):
     os.close(leader)
     for words in wanted:
         assert words in shown
+
+
+def test_verify_takes_names_in_the_cache_that_no_manifest_has(lkcfuse, manifest, monkeypatch):
+    assert lkcfuse("weights", "pull", "tiny").code == 0
+    monkeypatch.delenv("LKCFUSE_MANIFEST")
+    assert lkcfuse("weights", "verify", "tiny").text == "tiny  ok\n"
+    absent = lkcfuse("weights", "verify", "lkcfuse-ir-vis", "lkc-funet-vif")
+    absent.assert_fails(4, "'lkc-funet-vif'", "not in the cache")
+
+
+def test_a_user_that_nobody_knows(lkcfuse, monkeypatch):
+    monkeypatch.setenv("LKCFUSE_CACHE", "~nobody-of-that-name/cache")
+    assert lkcfuse("weights", "list").code == 0

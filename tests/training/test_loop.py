@@ -22,7 +22,7 @@ from lkcfuse.images import image_from_array, write_image
 from lkcfuse.network import load_checkpoint, load_network
 from lkcfuse.training import loop
 from lkcfuse.training.config import Augmentation, TrainingConfig
-from lkcfuse.training.log import is_finished, log_path
+from lkcfuse.training.log import RunLog, is_finished, log_path
 from lkcfuse.training.loop import Progress, TrainingData, train
 from lkcfuse.training.setup import gather
 from lkcfuse.training.state import state_path
@@ -208,15 +208,46 @@ def test_a_run_that_starts_again_leaves_nothing_of_the_one_before(
     assert [entry["step"] for entry in lines(output, "step")] == list(range(1, tiny.steps + 1))
 
 
-def test_a_log_that_is_not_the_states_is_refused(
+@pytest.mark.parametrize("left", [None, 0, 200])
+def test_a_log_cut_short_costs_its_lines_and_not_the_run(
+    pair_folder: Folder,
+    tiny: TrainingConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    left: int | None,
+) -> None:
+    pairs, output = gather(tiny, data=pair_folder()), tmp_path / "out.safetensors"
+    interrupted(tiny, pairs, output, monkeypatch)
+    log = log_path(output)
+    if left is None:
+        log.unlink()
+    else:
+        log.write_bytes(log.read_bytes()[:left])
+    assert train(tiny, pairs, output, resume=True).checkpoint == output
+    assert is_finished(output)
+    (gap,) = lines(output, "gap")
+    steps = [entry["step"] for entry in lines(output, "step")]
+    assert steps == list(range(gap["step"] + 1, tiny.steps + 1))
+
+
+def test_a_log_keeps_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"one\ntwo\nthr")
+    for keep, kept, is_short in ((0, b"", False), (4, b"one\n", False), (99, b"one\ntwo\n", True)):
+        path.write_bytes(b"one\ntwo\nthr")
+        log = RunLog(path, keep)
+        log.close()
+        assert (path.read_bytes(), log.is_short) == (kept, is_short)
+
+
+def test_a_checkpoint_that_is_gone_is_made_anew(
     pair_folder: Folder, tiny: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pairs, output = gather(tiny, data=pair_folder()), tmp_path / "out.safetensors"
     interrupted(tiny, pairs, output, monkeypatch)
-    log_path(output).write_bytes(b"short")
-    with pytest.raises(InputError, match="shorter than the run"):
-        train(tiny, pairs, output, resume=True)
-    assert log_path(output).read_bytes() == b"short"
+    output.unlink()
+    assert train(tiny, pairs, output, resume=True).step == tiny.steps
+    assert load_checkpoint(output).metadata["step"] == str(tiny.steps)
 
 
 def test_a_damaged_state_is_named(

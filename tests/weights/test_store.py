@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from checkpoints import authors_pth, entry, tiny_network, write_manifest
 
+from lkcfuse.atomic import temporary_name
 from lkcfuse.errors import ResourceError
 from lkcfuse.weights import load_manifest
 from lkcfuse.weights.fetch import pull
@@ -103,6 +104,8 @@ def test_removing_takes_everything_of_a_name_and_nothing_else(cached, store):
     other = cached("tiny-two")
     store.places(it).download.write_bytes(b"half")
     (store.folder / f".{store.places(it).stem}.safetensors.7.part").write_bytes(b"half")
+    temporary = temporary_name(store.places(it).ready.name, "0123456789ab")
+    (store.folder / temporary).write_bytes(b"half")
     before = sum(path.stat().st_size for path in store.folder.glob("*tiny-[0-9a-f]*"))
     stays = [name for name in files(store) if name.startswith("tiny-two")]
     freed = store.remove("tiny")
@@ -111,6 +114,19 @@ def test_removing_takes_everything_of_a_name_and_nothing_else(cached, store):
     assert files(store) == stays
     assert (store.state(it), store.state(other)) == (REMOTE, CACHED)
     assert store.remove("tiny") == 0
+
+
+def test_what_a_killed_conversion_left_is_swept_up(cached, store, monkeypatch):
+    it = cached()
+    name = store.places(it).ready.name
+    own = store.folder / temporary_name(name, "0123456789ab")
+    others = store.folder / temporary_name(name.replace("tiny", "tiny-two"), "0123456789ab")
+    for path in (own, others):
+        path.write_bytes(b"half")
+    store.places(it).record.unlink()
+    cached()
+    assert not own.exists()
+    assert others.exists()
 
 
 def test_removing_all_takes_the_refused_files_too(cached, store):
