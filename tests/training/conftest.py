@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from lkcfuse.inference import use_threads
 from lkcfuse.training.config import Augmentation, TrainingConfig
 from lkcfuse.training.losses import LossWeights
 
 SIDE = 72
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks as small as these take twice as long with two threads, which wait for each other."""
+    with use_threads(1):
+        yield
 
 
 def write_pairs(folder: Path, count: int, names: tuple[str, str] = ("ir", "vis")) -> Path:
