@@ -65,10 +65,15 @@ def check_destination(path: Path, *, overwrite: bool = False, to_be_made: object
             )
         if not folder.is_dir():
             raise UsageError(f"{path} cannot be written: {folder} is a file, not a folder")
-        if not os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        if not may_write_to(folder):
             raise ResourceError(f"{path} cannot be written: no permission to write to {folder}")
     except (OSError, ValueError) as error:
         raise ResourceError(f"{path} cannot be written: {_reason(error)}") from None
+
+
+def may_write_to(folder: Path) -> bool:
+    """Whether this process has the right to make files in a folder."""
+    return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def check_not_used(path: Path, used: Iterable[object]) -> None:

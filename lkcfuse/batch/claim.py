@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lkcfuse.atomic import TEMPORARY_PREFIX
+from lkcfuse.atomic import TEMPORARY_PREFIX, may_write_to
 from lkcfuse.batch.journal import FOLDER
 from lkcfuse.errors import ResourceError, UsageError
 from lkcfuse.remote import Location
@@ -114,7 +114,7 @@ def check_idle(folder: Path, shard: Shard | None = None) -> None:
     """
     check_folder(folder)
     place = folder if folder.exists() else folder.parent
-    if not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+    if not may_write_to(place):
         raise ResourceError(f"{folder} cannot be written to: no permission to write to {place}")
     for path in sorted((folder / FOLDER).glob("run*.lock")):
         is_own = path.name == lock_name(shard)

@@ -49,8 +49,6 @@ class State:
         scores: The latest metrics of every pair, by name.
         outputs: Every output that was ever written, relative to the folder.
         planned: How many pairs the latest run was to do; for runs of shards, by shard.
-        planned: Pairs of the latest run; where it was a shard, by number, of all shards that there
-            were of its kind: those of one number and of the same settings.
         damaged: Lines that make no sense, a last one that is cut off not counted.
     """
 

@@ -138,7 +138,7 @@ def batch(
     if dry_run:
         looked = Fuser(task, weights=weights, manifest=manifest, offline=True, notify=warn)
         _check_plan(looked, plan, offline=offline, invert_first=invert_first, out=out, force=force)
-        if engine_name == "local":
+        if engine_name == "local" and device not in ("auto", "cpu"):
             from lkcfuse.inference import select_device
 
             select_device(device)

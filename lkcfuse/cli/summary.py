@@ -39,12 +39,13 @@ def draw(table: Table, metrics: Sequence[Metric], *, columns: int | None = None)
     cells = _cells(means, deviations, metrics, plain=plain)
     drawn, left = [], list(range(len(methods)))
     while left:
-        shown = len(left)
-        grid = _grid(methods, cells, left, metrics, plain=plain)
-        while shown > 1 and unbounded.measure(grid).minimum > width:
-            shown -= 1
-            grid = _grid(methods, cells, left[:shown], metrics, plain=plain)
+        shown, grid = 1, _grid(methods, cells, left[:1], metrics, plain=plain)
         needed = max(width, unbounded.measure(grid).minimum)
+        while shown < len(left):
+            wider = _grid(methods, cells, left[: shown + 1], metrics, plain=plain)
+            if unbounded.measure(wider).minimum > width:
+                break
+            shown, grid = shown + 1, wider
         drawn.append(_text_of(grid, width=needed, is_terminal=columns is not None))
         left = left[shown:]
     if not all(metric.ranks for metric in metrics):

@@ -87,7 +87,7 @@ def check_devices(threads: int | None = None) -> Iterator[Finding]:
     cpus = available_cpus()
     yield Finding(
         "cpu",
-        f"{cpus} to use of {psutil.cpu_count() or cpus}, {threads} threads",
+        f"{cpus} to use of {psutil.cpu_count() or cpus}, threads: {threads}",
         details={"cpus": cpus, "threads": threads},
     )
     gpus = usable_gpus()

@@ -42,12 +42,16 @@ def try_device(name: str, threads: int | None = None) -> Iterator[Finding]:
 
     device, threads = select_device(name), thread_count(threads)
     packaged = Manifest(read_manifest(built_in_path(), built_in=True))
-    network = load_network(resolve(None, "ir-vis", offline=True, manifest=packaged).path)
-    generator = np.random.default_rng(0)
-    small, usual = (generator.random((2, *size), dtype=np.float32) for size in (SMALL, USUAL))
+    weights = resolve(None, "ir-vis", offline=True, manifest=packaged)
+    network = load_network(weights.path)
+    generator, (black, white) = np.random.default_rng(0), weights.input_range
+    small, usual = (
+        generator.uniform(black, white, (2, *size)).astype(np.float32) for size in (SMALL, USUAL)
+    )
+    levels = 255 / (weights.output_range[1] - weights.output_range[0])
     with use_threads(threads), torch.inference_mode():
         exact = deepcopy(network).double()(torch.from_numpy(small).double()[None])[0, 0].numpy()
-        difference = 255 * float(abs(infer(network, small, device=device) - exact).max())
+        difference = levels * float(abs(infer(network, small, device=device) - exact).max())
         infer(network, usual, device=device)
         started = time.perf_counter()
         infer(network, usual, device=device)
