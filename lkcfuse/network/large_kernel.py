@@ -2,7 +2,8 @@
 
 `LargeKernelConv2d` is `torch.nn.Conv2d` with "same" zero padding and stride 1, differentiable in
 input, weight and bias. On a CPU, large kernels go through `overlap_save` where its cost model
-says that pays; small ones, and everything on other devices, through the native convolution.
+says that pays; small ones, and everything on other devices, through the native convolution. For
+training on some processors there is a third way: see `use_mixed_precision`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from lkcfuse.network.column_steps import Fill
+from lkcfuse.network.mixed_precision import bfloat16_conv2d, has_fast_bfloat16
 from lkcfuse.network.overlap_save import convolve, kernel_spectrum, weight_gradient
 from lkcfuse.network.products import single_threaded
 from lkcfuse.network.regions import Region, fill_region
@@ -22,13 +24,36 @@ from lkcfuse.network.workspace import new_tensor
 
 
 class LargeKernelConv2d(nn.Conv2d):
-    """Convolution with an odd square kernel, stride 1, zero padding that keeps the size."""
+    """Convolution with an odd square kernel, stride 1, zero padding that keeps the size.
+
+    Attributes:
+        mixed_precision: Whether gradients on a CPU are computed with products in bfloat16.
+    """
+
+    mixed_precision = False
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__(inputs, outputs, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.mixed_precision and torch.is_grad_enabled() and x.device.type == "cpu":
+            return bfloat16_conv2d(x, self.weight, self.bias)
         return large_kernel_conv2d(x, self.weight, self.bias)
+
+
+def use_mixed_precision(network: nn.Module) -> bool:
+    """Have a network's large kernels learn in mixed precision on a CPU where that is faster.
+
+    What is computed without gradients stays in float32.
+
+    Returns:
+        Whether this processor is such a one; else nothing is changed.
+    """
+    fast = has_fast_bfloat16()
+    for module in network.modules():
+        if isinstance(module, LargeKernelConv2d):
+            module.mixed_precision = fast
+    return fast
 
 
 def large_kernel_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -54,6 +54,9 @@ class Augmentation:
             (NOT_NEGATIVE if name == "strength" else SHARE).check(f"augmentation: {name}", value)
 
 
+_CHOICES = {"keep": ("best", "last"), "optimizer": ("adamw", "muon")}
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """Configuration of a training run.
@@ -72,9 +75,10 @@ class TrainingConfig:
             exactly, one bounded by steps can.
         crops: Pairs (side in pixels, samples a step); a step draws one of them. A side larger
             than an image is cut down to it. Several sizes keep the tone from depending on size.
+        optimizer: `adamw`, or `muon` for the kernels and AdamW for the rest.
         learning_rate: Peak of the one-cycle schedule.
         warmup: Share of the run until the peak.
-        weight_decay: Of AdamW, on the kernels alone.
+        weight_decay: On the kernels alone.
         clip: Largest norm of the gradient.
         ema: Decay of the moving average of the weights, which is what is validated and saved.
         freeze_statistics: Share of the run after which batch normalisations keep their running
@@ -82,6 +86,10 @@ class TrainingConfig:
         validate_every: Steps between validations.
         validation_pairs: Pairs of each task that choose the checkpoint, at most: a tenth of the
             training pairs, kept aside.
+        keep: Which weights a run leaves: the `best` by validation, or the `last`, for a stage
+            that others go on from and whose scores are no end in themselves.
+        mixed_precision: Whether convolutions may learn with products in bfloat16, on a GPU and on
+            processors with matrix units for them (Intel's AMX).
         seed: Decides the initial weights, the order of the data and its augmentation.
         augmentation: How crops are varied.
         loss: The weights of the loss.
@@ -97,6 +105,7 @@ class TrainingConfig:
     steps: int = 1000
     minutes: float | None = None
     crops: tuple[tuple[int, int], ...] = ((96, 4), (128, 2), (192, 1))
+    optimizer: str = "adamw"
     learning_rate: float = 1e-3
     warmup: float = 0.1
     weight_decay: float = 1e-4
@@ -105,6 +114,8 @@ class TrainingConfig:
     freeze_statistics: float = 0.3
     validate_every: int = 100
     validation_pairs: int = 8
+    keep: str = "best"
+    mixed_precision: bool = True
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: LossWeights = field(default_factory=LossWeights)
@@ -116,6 +127,11 @@ class TrainingConfig:
             get_task(task)
         for name, allowed in _RANGES.items():
             allowed.check(name, getattr(self, name))
+        for name, choices in _CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                raise UsageError(f"{name} is {value!r}: it must be {' or '.join(choices)}")
+        if not isinstance(self.mixed_precision, bool):
+            raise UsageError(f"mixed_precision is {self.mixed_precision!r}: give true or false")
         if self.minutes is not None:
             POSITIVE.check("minutes", self.minutes)
         if len(self.crops) == 0:

@@ -18,11 +18,13 @@ from torch import Tensor, nn
 
 from lkcfuse.errors import InputError, LkcfuseError
 from lkcfuse.network import Checkpoint, LKCFUNet, load_network, save_checkpoint
+from lkcfuse.network.large_kernel import use_mixed_precision
 from lkcfuse.training.average import one_cycle, update_average
 from lkcfuse.training.config import SMALLEST_CROP, TrainingConfig
 from lkcfuse.training.data import PairSet, fingerprint
+from lkcfuse.training.gradients import gradient
 from lkcfuse.training.log import RunLog, log_path
-from lkcfuse.training.losses import Quarter, fusion_loss
+from lkcfuse.training.optimizer import Optimizer
 from lkcfuse.training.sampling import sample_batch, sample_quarter
 from lkcfuse.training.state import Counters, Learner, load_state, save_state, state_path
 from lkcfuse.training.validation import GOALS, REPORTED, Validation, validate_tasks
@@ -173,7 +175,9 @@ class _Run:
             network.load_state_dict(init.network().state_dict())
         self.network = network.to(device)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.optimizer = _optimizer(self.network, config)
+        if config.mixed_precision:
+            use_mixed_precision(self.network)
+        self.optimizer = Optimizer(self.network, config.optimizer, weight_decay=config.weight_decay)
         self.identity = identity_of(config, data, init)
         self.counters = Counters()
         self.recent = math.nan
@@ -231,8 +235,6 @@ class _Run:
         config, counters = self.config, self.counters
         share = self._share()
         rate = one_cycle(share, peak=config.learning_rate, warmup=config.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         torch.manual_seed(config.seed * 1_000_003 + counters.step)  # dropout, if there is any
         batch = sample_batch(self.data.training, config, counters.step).to(self.device)
         self.network.train()
@@ -240,25 +242,22 @@ class _Run:
             _freeze_statistics(self.network)
         statistics = [buffer.clone() for buffer in self.network.buffers()]
 
-        fused = self._fuse(batch)
-        other, first = batch[:, :1] * 255, batch[:, 1:] * 255
-        quarter = None
-        if config.loss.consistency:
-            rows, columns = sample_quarter(config.seed, counters.step, batch.shape[-1])
-            quarter = Quarter(self._fuse(batch[..., rows, columns]), rows, columns)
-        loss, terms = fusion_loss(fused, first, other, config.loss, quarter)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        part = sample_quarter(config.seed, counters.step, batch.shape[-1])
+        found = gradient(
+            self.network, batch, config.loss, part, mixed_precision=config.mixed_precision
+        )
+        for parameter, own in zip(self.network.parameters(), found.of, strict=True):
+            parameter.grad = own
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
         counters.step += 1
-        if math.isfinite(loss.item()) and math.isfinite(norm.item()):
-            self.optimizer.step()
+        if math.isfinite(found.loss) and math.isfinite(norm.item()):
+            self.optimizer.step(rate)
             counters.updates += 1
             counters.skipped_in_a_row = 0
             update_average(self.average, self.network, updates=counters.updates, decay=config.ema)
-            value = loss.item()
+            value = found.loss
             self.recent = value if math.isnan(self.recent) else 0.9 * self.recent + 0.1 * value
-            rounded = {name: round(term, 5) for name, term in terms.items()}
+            rounded = {name: round(term, 5) for name, term in found.terms.items()}
             self.log.write(
                 "step",
                 step=counters.step,
@@ -272,13 +271,6 @@ class _Run:
         else:
             self._skip(statistics)
         self.on_progress(Progress(counters.step, self._share(), self._seconds_left(), self.recent))
-
-    def _fuse(self, batch: Tensor) -> Tensor:
-        """Fuse sources in 0..1 to levels, 0..255."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            fused = self.network(batch * 2 - 1)
-        result: Tensor = (fused.float() + 1) * 127.5
-        return result
 
     def _skip(self, statistics: list[Tensor]) -> None:
         """Leave weights and running statistics as they were before a step that was not finite."""
@@ -304,7 +296,7 @@ class _Run:
         scores = self._score(self.data.choosing, self.config.validation_pairs, tuple(GOALS))
         score = sum(table.score for table in scores.values()) / len(scores)
         step = self.counters.step
-        improved = score > self.counters.best_score
+        improved = self.config.keep == "last" or score > self.counters.best_score
         tables = {task: table.to_dict() for task, table in scores.items()}
         self.log.write("validation", step=step, score=score, best=improved, tasks=tables)
         if improved:
@@ -357,16 +349,6 @@ def _hash(checkpoint: Checkpoint) -> str:
         digest.update(name.encode())
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    kernels = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": kernels, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99))
 
 
 def _freeze_statistics(network: nn.Module) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.optim import Optimizer
 
 from lkcfuse.errors import InputError, ResourceError, UsageError
 from lkcfuse.network import LKCFUNet
+from lkcfuse.training.optimizer import Optimizer
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass

@@ -24,10 +24,14 @@ from lkcfuse.training import loop
 from lkcfuse.training.config import Augmentation, TrainingConfig
 from lkcfuse.training.log import RunLog, is_finished, log_path
 from lkcfuse.training.loop import Progress, TrainingData, train
+from lkcfuse.training.losses import LossWeights
 from lkcfuse.training.setup import gather
 from lkcfuse.training.state import state_path
 
 Folder = Callable[..., Path]
+
+
+FALLING = ("intensity", "gradient", "ssim", "vif", "qabf", "out_of_range", "flat")
 
 
 def lines(output: Path, kind: str) -> list[dict[str, Any]]:
@@ -112,11 +116,14 @@ loop.train(config, gather(config, data=Path(sys.argv[2])), output, resume=True)
 """
 
 
+@pytest.mark.parametrize(
+    "changes", [{"dropout": 0.2, "drop_path": 0.2}, {"optimizer": "muon"}], ids=str
+)
 def test_a_killed_run_goes_on_with_the_same_curve(
-    pair_folder: Folder, tiny: TrainingConfig, tmp_path: Path
+    pair_folder: Folder, tiny: TrainingConfig, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     data = pair_folder()
-    config = replace(tiny, steps=24, validate_every=8, dropout=0.2, drop_path=0.2)
+    config = replace(tiny, steps=24, validate_every=8, **changes)
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
 
     def start(output: Path) -> subprocess.Popen[bytes]:
@@ -259,6 +266,20 @@ def test_a_damaged_state_is_named(
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"out\.state\.pt"):
         train(tiny, pairs, output, resume=True)
+
+
+def test_a_stage_may_keep_its_last_weights_whatever_they_score(
+    pair_folder: Folder, tiny: TrainingConfig, tmp_path: Path
+) -> None:
+    pairs = gather(tiny, data=pair_folder())
+    # Away from the maximum, where it starts: every validation scores below the first.
+    worse = replace(tiny, loss=replace(LossWeights(), **dict.fromkeys(FALLING, 0.0), scd=50.0))
+    best, last = tmp_path / "best.safetensors", tmp_path / "last.safetensors"
+    assert train(worse, pairs, best).step == 0
+    assert train(replace(worse, keep="last"), pairs, last).step == worse.steps
+    assert load_checkpoint(last).metadata["step"] == str(worse.steps)
+    ours, theirs = (load_checkpoint(path).state_dict for path in (last, best))
+    assert not all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def poison(monkeypatch: pytest.MonkeyPatch, *, steps: range) -> None:

@@ -1,0 +1,120 @@
+"""The gradient of one step, its crops shared out over threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lkcfuse.network.parallel import for_each
+from lkcfuse.training.losses import LossWeights, Quarter, fusion_loss
+
+Part = tuple[slice, slice]
+"""Rows and columns of a crop."""
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """What a step computes.
+
+    Attributes:
+        loss: Mean over the crops.
+        terms: Mean of each term before weighting, under the names of `LossWeights`.
+        of: The gradient of each of the network's parameters, in their order.
+    """
+
+    loss: float
+    terms: dict[str, float]
+    of: list[Tensor]
+
+
+def gradient(
+    network: nn.Module,
+    batch: Tensor,
+    weights: LossWeights,
+    part: Part,
+    *,
+    mixed_precision: bool = True,
+) -> Gradient:
+    """Compute the gradient of the training loss.
+
+    On a CPU every crop goes through by itself, on a thread of its own where there are several:
+    sharing out crops keeps all cores at work, where sharing out each operator leaves half of them
+    waiting. The result hangs neither on the number of threads nor on who was first.
+
+    Args:
+        network: In training mode.
+        batch: (N, 2, side, side) in 0..1, in the network's order of sources.
+        weights: How the loss is balanced.
+        part: The quarter of the crops that the term `consistency` fuses by itself.
+        mixed_precision: Whether a GPU may run the network in bfloat16. On a CPU the network itself
+            knows: see `use_mixed_precision`.
+    """
+    if not _crops_are_independent(network, batch):
+        return _of_crops(network, batch, weights, part, mixed_precision)
+    found: list[Gradient | None] = [None] * len(batch)
+
+    def work(index: int) -> None:
+        with torch.enable_grad():
+            found[index] = _of_crops(network, batch[index : index + 1], weights, part, False)
+
+    crops = range(len(batch))
+    _share_out(work, crops)
+    return _mean([crop for crop in found if crop is not None])
+
+
+def _crops_are_independent(network: nn.Module, batch: Tensor) -> bool:
+    """Whether crops one by one give what they give together, on a CPU."""
+    if batch.device.type != "cpu" or len(batch) == 1:
+        return False
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.training:
+            return False  # learns from all of them
+        if getattr(module, "p", 0) or getattr(module, "probability", 0):
+            return False  # draws from one source of chance, in the order of the crops
+    return True
+
+
+def _share_out(work: Callable[[int], None], crops: range) -> None:
+    # With many more threads than crops, operators shared out over all of them are faster.
+    if 2 * len(crops) >= torch.get_num_threads():
+        for_each(work, crops)
+    else:
+        for index in crops:
+            work(index)
+
+
+def _mean(crops: list[Gradient]) -> Gradient:
+    share = 1 / len(crops)
+    sums = [torch.stack(parts).sum(0) for parts in zip(*(crop.of for crop in crops), strict=True)]
+    return Gradient(
+        sum(crop.loss for crop in crops) * share,
+        {name: sum(crop.terms[name] for crop in crops) * share for name in crops[0].terms},
+        [total.mul_(share) for total in sums],
+    )
+
+
+def _of_crops(
+    network: nn.Module, batch: Tensor, weights: LossWeights, part: Part, mixed_precision: bool
+) -> Gradient:
+    fused = _fuse(network, batch, mixed_precision)
+    quarter = None
+    if weights.consistency:
+        alone = _fuse(network, batch[..., part[0], part[1]], mixed_precision)
+        quarter = Quarter(alone, *part)
+    other, first = batch[:, :1] * 255, batch[:, 1:] * 255
+    loss, terms = fusion_loss(fused, first, other, weights, quarter)
+    # A crop's own gradients, not summed up in the parameters: threads would meet there.
+    found = torch.autograd.grad(loss, list(network.parameters()))
+    return Gradient(loss.item(), terms, list(found))
+
+
+def _fuse(network: nn.Module, batch: Tensor, mixed_precision: bool) -> Tensor:
+    """Fuse sources in 0..1 to levels, 0..255."""
+    kind = batch.device.type
+    with torch.autocast(kind, torch.bfloat16, enabled=mixed_precision and kind == "cuda"):
+        fused = network(batch * 2 - 1)
+    result: Tensor = (fused.float() + 1) * 127.5
+    return result

@@ -1,0 +1,87 @@
+"""What turns gradients into steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lkcfuse.errors import UsageError
+from lkcfuse.network import LKCFUNet
+from lkcfuse.network.depthwise import DepthwiseConv2d
+
+BETAS = (0.9, 0.99)
+
+
+class Optimizer:
+    """AdamW, or Muon for the kernels and AdamW for the rest.
+
+    Muon (Jordan and others, 2024) makes a step of all directions equally long: the gradient of a
+    matrix is replaced by the nearest orthogonal one. A kernel (outputs, inputs, K, K) is taken as
+    a matrix of `outputs` rows. What is no product of channels is left to AdamW: biases,
+    normalisations, depthwise kernels and the head, whose one row has one direction.
+
+    Args:
+        network: What is trained; its parameters stay where they are in memory.
+        name: `adamw` or `muon`.
+        weight_decay: On the kernels alone.
+
+    Raises:
+        UsageError: This torch has no Muon.
+    """
+
+    def __init__(self, network: LKCFUNet, name: str, *, weight_decay: float) -> None:
+        matrices = _matrices(network) if name == "muon" else []
+        ours = {id(parameter) for parameter in matrices}
+        rest = [p for p in network.parameters() if id(p) not in ours]
+        groups = [
+            {"params": [p for p in rest if p.ndim > 1], "weight_decay": weight_decay},
+            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self._parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=BETAS)]
+        # Muon takes matrices alone: these are the same memory, seen as such.
+        self._views = [(parameter, parameter.detach().flatten(1)) for parameter in matrices]
+        if self._views:
+            if not hasattr(torch.optim, "Muon"):
+                raise UsageError(
+                    f"torch {torch.__version__} has no Muon: install torch 2.9 or later, or set "
+                    'the recipe\'s optimizer to "adamw"'
+                )
+            muon = torch.optim.Muon(
+                [view for _, view in self._views],
+                weight_decay=weight_decay,
+                # Steps as long as AdamW's, so that one learning rate serves both.
+                adjust_lr_fn="match_rms_adamw",
+            )
+            self._parts.append(muon)
+
+    def step(self, rate: float) -> None:
+        """Change the parameters by their gradients, at a learning rate."""
+        for parameter, view in self._views:
+            view.grad = None if parameter.grad is None else parameter.grad.flatten(1)
+        for part in self._parts:
+            for group in part.param_groups:
+                group["lr"] = rate
+            part.step()
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """Return what has to be kept to go on."""
+        return [part.state_dict() for part in self._parts]
+
+    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
+        """Take over what `state_dict` returned."""
+        for part, kept in zip(self._parts, state, strict=True):
+            part.load_state_dict(kept)
+
+
+def _matrices(network: LKCFUNet) -> list[Tensor]:
+    head = network.head.conv
+    return [
+        module.weight
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d)
+        and not isinstance(module, DepthwiseConv2d)
+        and module is not head
+        and min(module.weight.shape[:2]) > 1
+    ]

@@ -1,0 +1,86 @@
+"""The gradient of a step: the same, however its crops are shared out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lkcfuse.inference import use_threads
+from lkcfuse.network import LKCFUNet
+from lkcfuse.training import gradients
+from lkcfuse.training.config import TrainingConfig
+from lkcfuse.training.gradients import Gradient, gradient
+from lkcfuse.training.losses import LossWeights
+
+WEIGHTS = LossWeights(consistency=1.0)
+PART = (slice(12, 36), slice(0, 24))
+
+
+def make_network(config: TrainingConfig, **chances: float) -> LKCFUNet:
+    torch.manual_seed(0)
+    network = LKCFUNet(config.network(), **chances).train()
+    # From zero the head would pass no gradient on.
+    nn.init.normal_(network.head.conv.weight, std=0.05)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    return network
+
+
+@pytest.fixture
+def batch() -> Tensor:
+    return torch.rand(3, 2, 48, 48, generator=torch.Generator().manual_seed(1))
+
+
+def of_the_whole_batch(network: LKCFUNet, batch: Tensor) -> Gradient:
+    return gradients._of_crops(network, batch, WEIGHTS, PART, False)
+
+
+def same(one: Gradient, other: Gradient) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.of, other.of, strict=True))
+
+
+def test_crops_one_by_one_have_the_gradient_of_the_batch(
+    tiny: TrainingConfig, batch: Tensor
+) -> None:
+    network = make_network(tiny)
+    found = gradient(network, batch, WEIGHTS, PART)
+    whole = of_the_whole_batch(network, batch)
+    assert found.loss == pytest.approx(whole.loss, abs=1e-5)
+    assert found.terms == pytest.approx(whole.terms, abs=1e-5)
+    size = torch.cat([part.flatten() for part in whole.of]).norm()
+    assert size > 1e-3
+    off = torch.cat([(a - b).flatten() for a, b in zip(found.of, whole.of, strict=True)])
+    # In noise, through a random network, the last digits count for up to half a percent.
+    assert off.norm() < 2e-2 * size
+
+
+def test_the_number_of_threads_changes_nothing(tiny: TrainingConfig, batch: Tensor) -> None:
+    network = make_network(tiny)
+    alone = gradient(network, batch, WEIGHTS, PART)
+    for threads in (2, 3):
+        with use_threads(threads):
+            assert same(gradient(network, batch, WEIGHTS, PART), alone)
+
+
+@pytest.mark.parametrize("chance", ["dropout", "drop_path"])
+def test_chance_is_drawn_for_the_whole_batch_at_once(
+    tiny: TrainingConfig, batch: Tensor, chance: str
+) -> None:
+    network = make_network(tiny, **{chance: 0.5})
+    found = []
+    for compute in (lambda: gradient(network, batch, WEIGHTS, PART),) * 2 + (
+        lambda: of_the_whole_batch(network, batch),
+    ):
+        torch.manual_seed(7)
+        found.append(compute())
+    assert same(found[0], found[1])
+    assert same(found[0], found[2])
+
+
+def test_statistics_are_learnt_from_the_whole_batch(tiny: TrainingConfig, batch: Tensor) -> None:
+    network, other = make_network(tiny).train(), make_network(tiny).train()
+    assert same(gradient(network, batch, WEIGHTS, PART), of_the_whole_batch(other, batch))
+    for ours, theirs in zip(network.buffers(), other.buffers(), strict=True):
+        assert torch.equal(ours, theirs)

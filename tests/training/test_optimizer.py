@@ -1,0 +1,94 @@
+"""Steps along gradients: what Muon takes, and what it leaves to AdamW."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from lkcfuse.errors import UsageError
+from lkcfuse.network import LKCFUNet
+from lkcfuse.training.config import TrainingConfig
+from lkcfuse.training.optimizer import Optimizer
+
+RATE = 1e-3
+
+
+def stepped(
+    config: TrainingConfig, name: str
+) -> tuple[LKCFUNet, Optimizer, dict[str, torch.Tensor]]:
+    """Return a network after one step along random gradients, and by how much it moved."""
+    torch.manual_seed(0)
+    network = LKCFUNet(config.network())
+    before = {key: value.detach().clone() for key, value in network.named_parameters()}
+    optimizer = Optimizer(network, name, weight_decay=0.0)
+    draw_gradients(network, seed=1)
+    optimizer.step(RATE)
+    moved = {key: value.detach() - before[key] for key, value in network.named_parameters()}
+    return network, optimizer, moved
+
+
+def draw_gradients(network: LKCFUNet, *, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+
+
+def test_muon_moves_kernels_equally_far_in_all_directions(tiny: TrainingConfig) -> None:
+    _, _, moved = stepped(tiny, "muon")
+    step = moved["encoder.0.residual.first.conv.weight"].flatten(1)
+    lengths = torch.linalg.svdvals(step)
+    # Random gradients have singular values up to several times the smallest; five iterations in
+    # bfloat16 bring them between about .7 and 1.2 of the mean.
+    assert lengths.max() < 2 * lengths.min()
+    # As long as a step of AdamW on the whole: a fifth of the rate for each weight.
+    assert step.square().mean().sqrt() == pytest.approx(0.2 * RATE, rel=0.2)
+
+
+def test_muon_leaves_the_rest_to_adamw(tiny: TrainingConfig) -> None:
+    _, _, moved = stepped(tiny, "muon")
+    _, _, plain = stepped(tiny, "adamw")
+    same = {key for key in moved if torch.equal(moved[key], plain[key])}
+    assert {"head.conv.weight", "stem.norm.weight", "stem.expand.bias"} <= same
+    assert {key for key in moved if "depthwise.weight" in key} <= same
+    assert not {key for key in same if key.endswith("first.conv.weight")}
+    # A first step of AdamW is as long as the rate, whatever the gradient.
+    assert plain["stem.expand.weight"].abs().max() == pytest.approx(RATE, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_an_optimizer_goes_on_from_its_state(tiny: TrainingConfig, name: str) -> None:
+    network, optimizer, _ = stepped(tiny, name)
+    twin = LKCFUNet(tiny.network())
+    twin.load_state_dict(network.state_dict())
+    other = Optimizer(twin, name, weight_decay=0.0)
+    # As from a file: torch would have the two share their tensors.
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    for who, its in ((network, optimizer), (twin, other)):
+        draw_gradients(who, seed=2)
+        its.step(RATE)
+    ours, theirs = network.state_dict(), twin.state_dict()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_weights_decay_but_biases_do_not(tiny: TrainingConfig) -> None:
+    for name in ("adamw", "muon"):
+        network = LKCFUNet(tiny.network())
+        for parameter in network.parameters():
+            torch.nn.init.ones_(parameter)
+            parameter.grad = torch.zeros_like(parameter)
+        Optimizer(network, name, weight_decay=0.1).step(1.0)
+        for key, parameter in network.named_parameters():
+            expected = 0.9 if parameter.ndim > 1 else 1.0
+            assert parameter.flatten()[0].item() == pytest.approx(expected), key
+
+
+def test_a_torch_without_muon_is_told_of(
+    tiny: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(torch.optim, "Muon", raising=False)
+    network = LKCFUNet(tiny.network())
+    Optimizer(network, "adamw", weight_decay=0.0)
+    with pytest.raises(UsageError, match=r"install torch 2\.9"):
+        Optimizer(network, "muon", weight_decay=0.0)
