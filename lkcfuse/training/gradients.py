@@ -42,7 +42,7 @@ def gradient(
 
     On a CPU every crop goes through by itself, on a thread of its own where there are several:
     sharing out crops keeps all cores at work, where sharing out each operator leaves half of them
-    waiting. The result hangs neither on the number of threads nor on who was first.
+    waiting. Which thread takes which crop, and which ends first, changes no bit of the result.
 
     Args:
         network: In training mode.
@@ -53,12 +53,12 @@ def gradient(
             knows: see `use_mixed_precision`.
     """
     if not _crops_are_independent(network, batch):
-        return _of_crops(network, batch, weights, part, mixed_precision)
+        return gradient_of_batch(network, batch, weights, part, mixed_precision=mixed_precision)
     found: list[Gradient | None] = [None] * len(batch)
 
     def work(index: int) -> None:
         with torch.enable_grad():
-            found[index] = _of_crops(network, batch[index : index + 1], weights, part, False)
+            found[index] = gradient_of_batch(network, batch[index : index + 1], weights, part)
 
     crops = range(len(batch))
     _share_out(work, crops)
@@ -96,9 +96,15 @@ def _mean(crops: list[Gradient]) -> Gradient:
     )
 
 
-def _of_crops(
-    network: nn.Module, batch: Tensor, weights: LossWeights, part: Part, mixed_precision: bool
+def gradient_of_batch(
+    network: nn.Module,
+    batch: Tensor,
+    weights: LossWeights,
+    part: Part,
+    *,
+    mixed_precision: bool = False,
 ) -> Gradient:
+    """Compute the gradient as `gradient` does, all crops in one batch."""
     fused = _fuse(network, batch, mixed_precision)
     quarter = None
     if weights.consistency:

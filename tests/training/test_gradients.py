@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from lkcfuse.inference import use_threads
 from lkcfuse.network import LKCFUNet
-from lkcfuse.training import gradients
 from lkcfuse.training.config import TrainingConfig
-from lkcfuse.training.gradients import Gradient, gradient
+from lkcfuse.training.gradients import Gradient, gradient, gradient_of_batch
 from lkcfuse.training.losses import LossWeights
 
 WEIGHTS = LossWeights(consistency=1.0)
@@ -33,10 +32,6 @@ def batch() -> Tensor:
     return torch.rand(3, 2, 48, 48, generator=torch.Generator().manual_seed(1))
 
 
-def of_the_whole_batch(network: LKCFUNet, batch: Tensor) -> Gradient:
-    return gradients._of_crops(network, batch, WEIGHTS, PART, False)
-
-
 def same(one: Gradient, other: Gradient) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.of, other.of, strict=True))
 
@@ -46,7 +41,7 @@ def test_crops_one_by_one_have_the_gradient_of_the_batch(
 ) -> None:
     network = make_network(tiny)
     found = gradient(network, batch, WEIGHTS, PART)
-    whole = of_the_whole_batch(network, batch)
+    whole = gradient_of_batch(network, batch, WEIGHTS, PART)
     assert found.loss == pytest.approx(whole.loss, abs=1e-5)
     assert found.terms == pytest.approx(whole.terms, abs=1e-5)
     size = torch.cat([part.flatten() for part in whole.of]).norm()
@@ -71,7 +66,7 @@ def test_chance_is_drawn_for_the_whole_batch_at_once(
     network = make_network(tiny, **{chance: 0.5})
     found = []
     for compute in (lambda: gradient(network, batch, WEIGHTS, PART),) * 2 + (
-        lambda: of_the_whole_batch(network, batch),
+        lambda: gradient_of_batch(network, batch, WEIGHTS, PART),
     ):
         torch.manual_seed(7)
         found.append(compute())
@@ -81,6 +76,8 @@ def test_chance_is_drawn_for_the_whole_batch_at_once(
 
 def test_statistics_are_learnt_from_the_whole_batch(tiny: TrainingConfig, batch: Tensor) -> None:
     network, other = make_network(tiny).train(), make_network(tiny).train()
-    assert same(gradient(network, batch, WEIGHTS, PART), of_the_whole_batch(other, batch))
+    assert same(
+        gradient(network, batch, WEIGHTS, PART), gradient_of_batch(other, batch, WEIGHTS, PART)
+    )
     for ours, theirs in zip(network.buffers(), other.buffers(), strict=True):
         assert torch.equal(ours, theirs)
