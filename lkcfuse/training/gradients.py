@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lkcfuse.network.blocks import DropPath
 from lkcfuse.network.parallel import for_each
 from lkcfuse.training.losses import LossWeights, Quarter, fusion_loss
 
@@ -72,8 +73,10 @@ def _crops_are_independent(network: nn.Module, batch: Tensor) -> bool:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and module.training:
             return False  # learns from all of them
-        if getattr(module, "p", 0) or getattr(module, "probability", 0):
+        if isinstance(module, nn.Dropout) and module.p:
             return False  # draws from one source of chance, in the order of the crops
+        if isinstance(module, DropPath) and module.probability:
+            return False
     return True
 
 
