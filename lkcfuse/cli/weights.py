@@ -214,6 +214,7 @@ def import_weights(
             autocompletion=completion.weights,
         ),
     ],
+    task: OfTaskOption = None,
     keep: KeepOption = False,
     manifest: ManifestOption = None,
     as_json: JsonOption = False,
@@ -224,7 +225,7 @@ def import_weights(
 
     out = Output(as_json, quiet)
     known, store = _open(manifest, out)
-    entry = known.get(name)
+    entry = known.get(name, task)
     with out.progress(entry.name, in_bytes=True) as progress:
         path = import_file(entry, file, store, notify=out.note, keep=keep, progress=progress)
     out.result(f"{entry.name}  {path}", _describe(entry, known, store))

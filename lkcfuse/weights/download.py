@@ -8,7 +8,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +75,7 @@ def download(
     size: int,
     *,
     notify: Notify,
+    headers: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     retries: Retries | None = None,
 ) -> Received:
@@ -89,6 +90,7 @@ def download(
         partial: The file to write; its folder exists.
         size: Exact length of the file, in bytes.
         notify: Told of retries.
+        headers: Further request headers.
         progress: Called with (done, total) bytes.
         retries: How to retry; `Retries()` if left out.
 
@@ -103,7 +105,7 @@ def download(
     resumed = partial.exists() and partial.stat().st_size > 0
     failures = furthest = 0
     while True:
-        transfer = _Transfer(url, partial, size, progress)
+        transfer = _Transfer(url, partial, size, headers or {}, progress)
         try:
             return Received(transfer.run(), resumed)
         except _TryAgainError as problem:
@@ -128,12 +130,20 @@ def download(
 class _Transfer:
     """One request, and its body appended to the partial file."""
 
-    def __init__(self, url: str, partial: Path, size: int, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        partial: Path,
+        size: int,
+        headers: Mapping[str, str],
+        progress: Progress | None,
+    ) -> None:
         self.url = url
         self.done = 0
         self._partial = partial
         self._validator_file = partial.with_name(f"{partial.name}.json")
         self._size = size
+        self._common_headers = headers
         self._progress = progress or (lambda _done, _total: None)
         self._digest = hashlib.sha256()
 
@@ -162,8 +172,8 @@ class _Transfer:
 
     def _headers(self, offset: int) -> dict[str, str]:
         if offset == 0:
-            return {}
-        headers = {"Range": f"bytes={offset}-"}
+            return dict(self._common_headers)
+        headers = {**self._common_headers, "Range": f"bytes={offset}-"}
         validator = self._stored_validator()
         if validator is not None:
             headers["If-Range"] = validator

@@ -17,7 +17,7 @@ from lkcfuse.weights.install import finish, refusing, write_record
 from lkcfuse.weights.manifest import Notify
 from lkcfuse.weights.source import HubSource, PackagedSource, UrlSource
 from lkcfuse.weights.store import Store
-from lkcfuse.weights.transport import check_address
+from lkcfuse.weights.transport import check_address, split_login
 
 _TRUE = {"1", "ON", "YES", "TRUE"}
 
@@ -194,7 +194,7 @@ def _download(
     retries: Retries | None,
 ) -> None:
     """Fetch the source file, verify its hash and give it its place."""
-    url = _address(source)
+    url, login = split_login(_address(source))
     places = store.places(entry)
     partial = places.download
     here = partial.stat().st_size if partial.exists() else 0
@@ -204,7 +204,13 @@ def _download(
     def receive() -> Received:
         with store.writing():
             return download(
-                url, partial, entry.bytes, notify=notify, progress=progress, retries=retries
+                url,
+                partial,
+                entry.bytes,
+                notify=notify,
+                headers=login,
+                progress=progress,
+                retries=retries,
             )
 
     received = receive()

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -28,6 +30,7 @@ CONNECT_SECONDS = 20.0
 READ_SECONDS = 60.0
 
 _MAX_REDIRECTS = 8
+_LOGIN = re.compile(r"//[^/@]*@")
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -59,21 +62,39 @@ def check_address(url: str, *, source: str = "") -> None:
         WeightsError: The address is not to be asked.
     """
     prefix = f"{source}: " if source else ""
+    shown = _LOGIN.sub("//", url)
     try:
         parts = urlsplit(url)
         host = parts.hostname
         _ = parts.port  # a port out of range is found here
     except ValueError as error:
-        raise WeightsError(f"{prefix}'{url}' is not an address: {error}") from None
+        raise WeightsError(f"{prefix}'{shown}' is not an address: {error}") from None
     if parts.scheme == "https" and host:
         return
     if parts.scheme == "http" and is_loopback(host):
         return
     if parts.scheme == "http":
         raise WeightsError(
-            f"{prefix}'{url}' is plain http, which anyone on the way can alter: use https"
+            f"{prefix}'{shown}' is plain http, which anyone on the way can alter: use https"
         )
-    raise WeightsError(f"{prefix}'{url}' is not an https address")
+    raise WeightsError(f"{prefix}'{shown}' is not an https address")
+
+
+def split_login(url: str) -> tuple[str, dict[str, str]]:
+    """Take user and password out of an address: they are sent, and shown or kept nowhere.
+
+    Args:
+        url: What `check_address` has passed.
+
+    Returns:
+        The address without them, and the header that gives them to its server.
+    """
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    token = b64encode(unquote(login).encode()).decode()
+    return parts._replace(netloc=host).geturl(), {"Authorization": f"Basic {token}"}
 
 
 @contextmanager
@@ -123,7 +144,10 @@ def get(url: str, headers: Mapping[str, str] | None = None) -> Iterator[BaseHTTP
                 if response.status not in _REDIRECTS or location is None:
                     yield response
                     return
-        url = _redirected(url, location)
+        target = _redirected(url, location)
+        if urlsplit(target).netloc != urlsplit(url).netloc:
+            sent.pop("Authorization", None)  # meant for the first server alone
+        url = target
     raise WeightsError(f"{url}: redirected more than {_MAX_REDIRECTS} times")
 
 

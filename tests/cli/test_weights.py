@@ -121,6 +121,8 @@ def test_pull_of_an_alias_takes_all_or_the_one_of_the_task(lkcfuse, manifest, se
         (["verify", "nonsense"], 4, "no weights are called 'nonsense'"),
         (["import", "absent.pth", "--name", "tiny"], 3, "absent.pth is not a file"),
         (["import", "absent.pth"], 2, "--name"),
+        (["import", "absent.pth", "--name", "pair"], 2, "or give --task"),
+        (["import", "absent.pth", "--name", "pair", "-t", "ir-vis"], 3, "absent.pth is not a file"),
         (["list", "--manifest", "absent.json"], 4, "absent.json: the manifest cannot be read"),
     ],
 )

@@ -97,6 +97,24 @@ def test_a_mirror_is_asked_for_the_bare_file_name(offer, store, pth, server, mon
     assert [request.path for request in server.gets()] == ["/mirror/best.pth"]
 
 
+def test_a_mirror_may_ask_for_a_login_which_is_kept_nowhere(
+    offer, store, pth, server, monkeypatch, cache
+):
+    it = offer(pth, "best.pth")
+    server.files = {"/m/best.pth": pth}
+    server.plan += [Answer(drop_at=1000), Answer(status=404)]
+    monkeypatch.setenv("LKCFUSE_MIRROR", server.url("/m").replace("//", "//me:secret@"))
+    told = []
+    with pytest.raises(WeightsError, match="404") as refused:
+        pull(it, store, notify=told.append, retries=QUICK)
+    given = [request.headers["Authorization"] for request in server.gets()]
+    assert given == ["Basic bWU6c2VjcmV0"] * 2
+    assert told
+    kept = [path.read_text() for path in cache.rglob("*.json")]
+    assert kept
+    assert not [text for text in (*told, *kept, str(refused.value)) if "secret" in text]
+
+
 def test_a_mirror_over_plain_http_is_refused(offer, store, pth, monkeypatch):
     monkeypatch.setenv("LKCFUSE_MIRROR", "http://mirror.example/x")
     with pytest.raises(WeightsError, match=r"LKCFUSE_MIRROR: .*plain http"):

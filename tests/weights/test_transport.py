@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 
 import pytest
 import trustme
 from loopback import Answer, ConnectProxy, FileServer
 
 from lkcfuse.errors import WeightsError
-from lkcfuse.weights.transport import check_address, get
+from lkcfuse.weights.transport import check_address, get, split_login
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,27 @@ def test_redirects_are_followed_with_the_range(secure, trusted, server, status):
     with get(server.url("/file.pth"), {"Range": "bytes=2-"}) as response:
         assert (response.status, response.read()) == (206, b"cret")
     assert [request.path for request in secure.requests] == ["/other.pth", "/file.pth"]
+
+
+def test_a_login_is_for_the_first_server_alone(secure, trusted, server):
+    url, login = split_login(server.url("/file.pth").replace("//", "//me:p%40ss@"))
+    assert url == server.url("/file.pth")
+    server.plan.append(Answer(status=302, headers={"Location": "/moved.pth"}))
+    server.plan.append(Answer(status=302, headers={"Location": secure.url("/file.pth")}))
+    with get(url, login) as response:
+        assert response.read() == b"secret"
+    given = [request.headers.get("Authorization") for request in server.requests]
+    assert given == ["Basic " + b64encode(b"me:p@ss").decode()] * 2
+    assert [request.headers.get("Authorization") for request in secure.requests] == [None]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:secret@example.org/x", "ftp://me:secret@a/", "a://b:secret@c:x/"]
+)
+def test_a_password_is_not_shown(url):
+    with pytest.raises(WeightsError) as refused:
+        check_address(url)
+    assert "secret" not in str(refused.value)
 
 
 def test_redirects_that_go_round_are_given_up(server):
