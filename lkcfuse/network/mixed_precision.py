@@ -19,7 +19,7 @@ from torch.nn.functional import conv2d
 @lru_cache(maxsize=1)
 def has_fast_bfloat16() -> bool:
     """Whether this processor has matrix units for bfloat16 and torch reports and uses them."""
-    # Torch before 2.12 does not report what the processor can do; it then counts as unable.
+    # Older torch does not report what the processor can do; it then counts as unable.
     report: Any = getattr(torch.cpu, "get_capabilities", None)
     if report is None:
         return False
