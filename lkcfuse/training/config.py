@@ -75,6 +75,8 @@ class TrainingConfig:
             exactly, one bounded by steps can.
         crops: Pairs (side in pixels, samples a step); a step draws one of them. A side larger
             than an image is cut down to it. Several sizes keep the tone from depending on size.
+        cycle: Steps of the learning rate's one-cycle schedule, where a run ends before it does: a
+            stage that others go on from need not cool down. None: the run's steps.
         optimizer: `adamw`, or `muon` for the kernels and AdamW for the rest.
         learning_rate: Peak of the one-cycle schedule.
         warmup: Share of the run until the peak.
@@ -104,6 +106,7 @@ class TrainingConfig:
     drop_path: float = 0.0
     steps: int = 1000
     minutes: float | None = None
+    cycle: int | None = None
     crops: tuple[tuple[int, int], ...] = ((96, 4), (128, 2), (192, 1))
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
@@ -134,6 +137,8 @@ class TrainingConfig:
             raise UsageError(f"mixed_precision is {self.mixed_precision!r}: give true or false")
         if self.minutes is not None:
             POSITIVE.check("minutes", self.minutes)
+        if self.cycle is not None:
+            Range(self.steps, whole=True).check("cycle", self.cycle)
         if len(self.crops) == 0:
             raise UsageError("crops is empty: give pairs of a side in pixels and a number")
         for side, count in self.crops:

@@ -231,10 +231,20 @@ class _Run:
             share = max(share, self.counters.seconds / (60 * self.config.minutes))
         return min(share, 1.0)
 
+    def _share_of_cycle(self) -> float:
+        cycle = self.config.cycle
+        if cycle is None:
+            return self._share()
+        # Steps over steps, not a share of a share, whose rounding would tell the two runs apart.
+        share = self.counters.step / cycle
+        if self.config.minutes is not None:
+            share = max(share, self._share() * self.config.steps / cycle)
+        return share
+
     def _step(self) -> None:
         config, counters = self.config, self.counters
         share = self._share()
-        rate = one_cycle(share, peak=config.learning_rate, warmup=config.warmup)
+        rate = one_cycle(self._share_of_cycle(), peak=config.learning_rate, warmup=config.warmup)
         torch.manual_seed(config.seed * 1_000_003 + counters.step)  # dropout, if there is any
         batch = sample_batch(self.data.training, config, counters.step).to(self.device)
         self.network.train()

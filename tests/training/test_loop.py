@@ -290,6 +290,19 @@ def test_a_stage_may_keep_its_last_weights_whatever_they_score(
     assert not all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+def test_a_stage_may_end_before_its_cycle_does(
+    pair_folder: Folder, tiny: TrainingConfig, tmp_path: Path
+) -> None:
+    pairs = gather(tiny, data=pair_folder())
+    whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
+    frozen = replace(tiny, freeze_statistics=0.0)
+    train(replace(frozen, steps=6), pairs, whole)
+    train(replace(frozen, steps=3, cycle=6), pairs, cut)
+    rates = [[entry["rate"] for entry in lines(output, "step")] for output in (whole, cut)]
+    assert rates[1] == rates[0][:3]
+    assert curve(cut) == curve(whole)[:3]
+
+
 def poison(monkeypatch: pytest.MonkeyPatch, *, steps: range) -> None:
     """Let the batches of some steps hold a value that is no number."""
     sample = loop.sample_batch

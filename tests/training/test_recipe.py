@@ -43,6 +43,7 @@ def test_there_is_a_recipe_for_every_packaged_weight() -> None:
         ('{"tasks": "ir-vis"}', "tasks is .*give a list"),
         ('{"kernels": [15, 11]}', "kernels"),
         ('{"learning_rate": "x"}', "learning_rate is 'x': give a number above 0"),
+        ('{"steps": 10, "cycle": 9}', "cycle is 9: give a whole number, 10 or more"),
         ('{"learning_rate": NaN}', "learning_rate is nan"),
         ('{"minutes": NaN}', "minutes is nan"),
         ('{"seed": -1}', "seed is -1"),
