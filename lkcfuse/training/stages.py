@@ -94,18 +94,17 @@ def run_recipe(
     for index, stage in enumerate(recipe.stages):
         start = init if stage.start is None else left[stage.start]
         path = _stage_output(output, recipe, index)
-        is_last = index + 1 == len(recipe.stages)
         data = gather(stage.config)
-        if not is_last:
-            data = replace(data, reporting=PairSet([]))
+        # Of several stages none reports by itself: the scores are of what they leave together.
+        of_stage = data if path == output else replace(data, reporting=PairSet([]))
         if index == 0 and not resume:
             _remove_later_stages(output, recipe)
         if resume and path != output and is_finished(path) and not state_path(path).exists():
-            _check_finished(path, stage, data, start)
+            _check_finished(path, stage, of_stage, start)
         else:
             result = train(
                 stage.config,
-                data,
+                of_stage,
                 path,
                 init=start,
                 resume=resume,

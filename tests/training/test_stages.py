@@ -138,7 +138,9 @@ def test_one_stage_is_a_plain_run(run: Run, recipe: Recipe, tmp_path: Path) -> N
     assert result.step <= 4
 
 
-def test_only_the_last_stage_reports(recipe: Recipe, pair_folder: Folder, tmp_path: Path) -> None:
+def test_only_the_end_of_all_stages_reports(
+    recipe: Recipe, pair_folder: Folder, tmp_path: Path
+) -> None:
     data = pair_folder("train", 6)
     given: list[int] = []
 
@@ -153,5 +155,6 @@ def test_only_the_last_stage_reports(recipe: Recipe, pair_folder: Folder, tmp_pa
         on_progress=lambda progress: given.append(progress.number),
     )
     assert result.reporting == result.choosing
-    first = load_checkpoint(tmp_path / "out.01.safetensors").metadata["validation"]
-    assert json.loads(first)["reporting"] == {}
+    for name in ("out.01", "out.02"):
+        scores = load_checkpoint(tmp_path / f"{name}.safetensors").metadata["validation"]
+        assert json.loads(scores)["reporting"] == {}
