@@ -22,22 +22,29 @@ apply_library_settings()  # as the command line does, for all that is compared
 import torch
 from torch import Tensor, nn
 
-from lkcfuse.network import LKCFUNet, NetworkConfig
+from lkcfuse.network import LKCFUNet, NetworkConfig, load_network
 from lkcfuse.network.depthwise import DepthwiseConv2d
 from lkcfuse.network.large_kernel import LargeKernelConv2d, use_mixed_precision
 from lkcfuse.training.filters import gaussian_taps, valid_filter
 from lkcfuse.training.gradients import gradient, gradient_of_batch
 from lkcfuse.training.losses import LossWeights
 from lkcfuse.training.optimizer import Optimizer
+from lkcfuse.weights import resolve
 
 WEIGHTS = LossWeights(consistency=1.0)
+PACKAGED_WIDTH = 8
 
 
 def make_network(inner: int) -> LKCFUNet:
-    """A network in which every layer has a gradient."""
-    torch.manual_seed(0)
-    network = LKCFUNet(NetworkConfig(inner=inner, base="max")).train()
-    nn.init.normal_(network.head.conv.weight, std=0.02)
+    """The packaged network at its width, else random weights that all have a gradient."""
+    if inner == PACKAGED_WIDTH:
+        network = (
+            load_network(resolve("lkcfuse-ir-vis", "ir-vis").path).requires_grad_(True).train()
+        )
+    else:
+        torch.manual_seed(0)
+        network = LKCFUNet(NetworkConfig(inner=inner, base="max")).train()
+        nn.init.normal_(network.head.conv.weight, std=0.02)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
@@ -72,6 +79,7 @@ def measure(inner: int, crops: int, side: int, repeats: int) -> None:
         "ours, a thread a crop, float32": (make_network(inner), gradient),
     }
     if has_bfloat16:
+        rows["ours, one batch, bfloat16"] = (mixed, gradient_of_batch)
         rows["ours, a thread a crop, bfloat16"] = (mixed, gradient)
     reference: tuple[float, Tensor] | None = None
     for name, (network, compute) in rows.items():
@@ -87,7 +95,7 @@ def measure(inner: int, crops: int, side: int, repeats: int) -> None:
             if index or repeats == 1 or name.startswith("conv2d"):
                 seconds.append(time.perf_counter() - start)
         median = statistics.median(seconds)
-        direction = torch.cat([own.flatten() for own in found.of])
+        direction = torch.cat([own.flatten().double() for own in found.of])
         if reference is None:
             reference = median, direction
         cosine = torch.nn.functional.cosine_similarity(direction, reference[1], dim=0).item()

@@ -42,8 +42,8 @@ def gradient(
     """Compute the gradient of the training loss.
 
     On a CPU every crop goes through by itself, on a thread of its own where there are several:
-    sharing out crops keeps all cores at work, where sharing out each operator leaves half of them
-    waiting. Which thread takes which crop, and which ends first, changes no bit of the result.
+    nobody waits between operators, and what a crop works on stays in one core's cache. Which thread
+    takes which crop, and which ends first, changes no bit of the result.
 
     Args:
         network: In training mode.
