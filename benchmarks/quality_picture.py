@@ -162,9 +162,11 @@ def _fused_again(
     if fuser.task.name in MEDICAL:
         maximum = np.maximum(first, second)
         for side in OTHER_SIZES:
-            checks[f"size.{side}.ours"] = size_difference(fuse, first, second, whole, side)
-            floor = size_difference(np.maximum, first, second, maximum, side)
-            checks[f"size.{side}.maximum"] = floor
+            ours = size_difference(fuse, first, second, whole, side)
+            checks[f"size.{side}.ours"] = ours.all
+            checks[f"size.{side}.beyond_scaling"] = ours.beyond_scaling
+            loss = size_difference(np.maximum, first, second, maximum, side)
+            checks[f"size.{side}.maximum"] = loss.all
     return checks
 
 

@@ -82,7 +82,8 @@ def describe(summary: Summary, task: Task) -> Iterator[str]:
         if f"size.{side}.ours" in figures:
             yield (
                 f"size: fused at {side} pixels it differs by {figures[f'size.{side}.ours']:.2f} "
-                f"levels on average (maximum {figures[f'size.{side}.maximum']:.2f})"
+                f"levels on average (maximum {figures[f'size.{side}.maximum']:.2f}), by "
+                f"{figures[f'size.{side}.beyond_scaling']:.2f} beyond what scaling does"
             )
 
 

@@ -150,7 +150,7 @@ def test_a_quarter_differs_by_what_the_mean_of_the_whole_adds():
 def test_the_size_of_a_flat_pair_makes_no_difference_to_the_maximum(side):
     first, second = plane(10, 64, 48), plane(90, 64, 48)
     whole = np.maximum(first, second)
-    assert size_difference(np.maximum, first, second, whole, side) == pytest.approx(0)
+    assert size_difference(np.maximum, first, second, whole, side) == pytest.approx((0, 0))
 
 
 def test_a_method_that_adds_its_height_differs_by_what_the_scaling_adds():
@@ -161,9 +161,19 @@ def test_a_method_that_adds_its_height_differs_by_what_the_scaling_adds():
         return first + first.shape[0]
 
     first = plane(10, 64, 48)
-    assert size_difference(add_height, first, first, add_height(first, first), 128) == 64
-    assert size_difference(add_height, first, first, add_height(first, first), 32) == 32
+    assert size_difference(add_height, first, first, add_height(first, first), 128) == (64, 64)
+    assert size_difference(add_height, first, first, add_height(first, first), 32) == (32, 32)
     assert sizes == [(64, 48), (128, 96), (64, 48), (32, 24)]
+
+
+def test_what_scaling_loses_is_told_from_what_the_size_changes():
+    stripes = plane(100, 64, 64)
+    stripes[:, ::2] = 200
+    whole = np.maximum(stripes, 0)
+    found = size_difference(np.maximum, stripes, plane(0), whole, 32)
+    # Half as large, the stripes are gone: the grey between them is 50 from either.
+    assert found.all == pytest.approx(50, abs=2)
+    assert found.beyond_scaling == pytest.approx(0)
 
 
 def test_the_hottest_pixels_are_those_with_the_largest_of_red_green_and_blue():
