@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     # torch is imported when a network is first needed, after everything that can fail quickly.
     import torch
 
-    from lkcfuse.inference import InferenceOptions
-    from lkcfuse.network import LKCFUNet
-    from lkcfuse.weights import Manifest, ResolvedWeights
+    from lkcfuse.inference import InferenceOptions, InferenceSession
+    from lkcfuse.models import Manifest, ModelRecord
 
 _LOG = logging.getLogger(__name__)
 
@@ -91,8 +90,8 @@ class Fuser:
         self._offline = offline
         self._options = options
         self.notify = notify or _LOG.warning
-        self._resolved: ResolvedWeights | None = None
-        self._loaded: tuple[LKCFUNet, ResolvedWeights, torch.device, int] | None = None
+        self._resolved: ModelRecord | None = None
+        self._loaded: tuple[InferenceSession, ModelRecord, torch.device, int] | None = None
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "notify": _LOG.warning, "_resolved": None, "_loaded": None}
@@ -114,7 +113,7 @@ class Fuser:
         self._ready(progress)
         return self
 
-    def resolve(self, *, progress: Progress | None = None) -> ResolvedWeights:
+    def resolve(self, *, progress: Progress | None = None) -> ModelRecord:
         """Find the weights, and fetch them if need be, without loading the network.
 
         Args:
@@ -127,7 +126,7 @@ class Fuser:
             WeightsError: The weights are unknown, unreachable or damaged.
         """
         if self._resolved is None:
-            from lkcfuse.weights import resolve
+            from lkcfuse.models import resolve
 
             self._resolved = resolve(
                 self._asked_weights,
@@ -140,7 +139,7 @@ class Fuser:
         return self._resolved
 
     @property
-    def weights(self) -> ResolvedWeights:
+    def weights(self) -> ModelRecord:
         """The weights in use: their name, file, hash and value ranges."""
         return self.resolve()
 
@@ -253,18 +252,18 @@ class Fuser:
         Raises:
             LkcfuseError: As `load`.
         """
-        from lkcfuse.inference import InferenceOptions, check_run, infer, use_threads
-
-        network, weights, device, threads = self._ready()
+        session, weights, device, _ = self._ready()
+        processing = weights.processing
         if device.type == "cpu":
             # Memory is looked at before the first product of matrices, luma's: without any left,
             # NumPy's library would end the process.
-            check_run(network, *pair.size, self._options or InferenceOptions())
+            session.check(*pair.size)
         for note in pair.notes(self.task):
             self.notify(note)
-        inputs = pair.stack(weights.channel_order, weights.input_range, invert_first=invert_first)
-        with use_threads(threads):
-            output = infer(network, inputs, device=device, options=self._options, progress=progress)
+        inputs = pair.stack(
+            processing.channel_order, processing.input_range, invert_first=invert_first
+        )
+        output = session.run(inputs, progress=progress)
         del inputs  # of a large image it is no small part of the memory
         # A value that is no number makes a bound none; a mask would be as large as an image.
         if not np.isfinite([output.min(), output.max()]).all():
@@ -272,7 +271,7 @@ class Fuser:
                 f"weights '{weights.name}' give values that are no numbers for "
                 f"{pair.first.name} and {pair.second.name}: choose others"
             )
-        black, white = weights.output_range
+        black, white = processing.output_range
         output -= np.float32(black)
         output /= np.float32(white - black)
         np.clip(output, 0, 1, out=output)
@@ -287,15 +286,19 @@ class Fuser:
 
     def _ready(
         self, progress: Progress | None = None
-    ) -> tuple[LKCFUNet, ResolvedWeights, torch.device, int]:
+    ) -> tuple[InferenceSession, ModelRecord, torch.device, int]:
         if self._loaded is None:
-            from lkcfuse.inference import select_device, thread_count
-            from lkcfuse.network import load_network
+            from lkcfuse.inference import InferenceSession, select_device, thread_count
+            from lkcfuse.models.checkpoint import load_network
 
             device = select_device(self._asked_device)
             threads = thread_count(self._asked_threads)
             weights = self.resolve(progress=progress)
-            self._loaded = (load_network(weights.path).to(device), weights, device, threads)
+            network = load_network(weights.path, task=self.task.name).to(device)
+            session = InferenceSession(
+                network, device=device, options=self._options, threads=threads
+            )
+            self._loaded = (session, weights, device, threads)
         return self._loaded
 
 

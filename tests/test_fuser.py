@@ -13,7 +13,7 @@ import lkcfuse
 from lkcfuse.errors import InputError, ResourceError, UsageError, WeightsError
 from lkcfuse.fuser import Fuser, fuse
 from lkcfuse.images import image_from_array, image_to_array, read_image, write_image
-from lkcfuse.network import load_network
+from lkcfuse.models.checkpoint import load_network
 
 
 def noise(*shape, dtype=np.uint8, seed=0):

@@ -47,9 +47,9 @@ class Settings:
                 "task": fuser.task.name,
                 "weights": weights.name,
                 "weights_sha256": weights.sha256,
-                "input_range": weights.input_range,
-                "output_range": weights.output_range,
-                "channel_order": weights.channel_order,
+                "input_range": weights.processing.input_range,
+                "output_range": weights.processing.output_range,
+                "channel_order": weights.processing.channel_order,
                 "invert_first": invert_first,
                 "format": chosen.name,
             }

@@ -21,7 +21,7 @@ from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
-    from lkcfuse.network import Checkpoint
+    from lkcfuse.models.checkpoint import Checkpoint
     from lkcfuse.training.config import TrainingConfig
     from lkcfuse.training.loop import TrainingData, TrainingResult
     from lkcfuse.training.recipe import Recipe

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from lkcfuse.architectures.lkc_funet.config import NetworkConfig
 from lkcfuse.errors import InputError, UsageError
-from lkcfuse.network.config import NetworkConfig
 from lkcfuse.tasks import get_task
 from lkcfuse.training.losses import LossWeights
 from lkcfuse.training.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range

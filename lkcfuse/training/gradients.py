@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lkcfuse.network.blocks import DropPath
-from lkcfuse.network.parallel import for_each
+from lkcfuse.architectures.lkc_funet.blocks import DropPath
+from lkcfuse.ops.parallel import for_each
 from lkcfuse.training.losses import LossWeights, Quarter, fusion_loss
 
 Part = tuple[slice, slice]

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lkcfuse.architectures.lkc_funet import LKCFUNet
 from lkcfuse.errors import UsageError
-from lkcfuse.network import LKCFUNet
-from lkcfuse.network.depthwise import DepthwiseConv2d
+from lkcfuse.ops.depthwise import DepthwiseConv2d
 
 BETAS = (0.9, 0.99)
 

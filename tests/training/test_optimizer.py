@@ -7,8 +7,8 @@ import copy
 import pytest
 import torch
 
+from lkcfuse.architectures.lkc_funet import LKCFUNet
 from lkcfuse.errors import UsageError
-from lkcfuse.network import LKCFUNet
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.optimizer import Optimizer
 
