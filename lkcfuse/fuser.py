@@ -19,6 +19,7 @@ from lkcfuse.images import (
     image_from_array,
     image_to_array,
     read_pair,
+    stretch_image,
     write_image,
 )
 from lkcfuse.tasks import Task, get_task
@@ -276,13 +277,14 @@ class Fuser:
         output /= np.float32(white - black)
         np.clip(output, 0, 1, out=output)
         keeps_chroma = self.task.keeps_chroma
-        return Image(
+        fused = Image(
             luma_samples=output,
             chroma_samples=pair.second.chroma_samples if keeps_chroma else None,
             dtype=np.result_type(pair.first.dtype, pair.second.dtype),
             name="the fused image",
             icc_profile=pair.second.icc_profile if keeps_chroma else None,
         )
+        return stretch_image(fused) if processing.stretch else fused
 
     def _ready(
         self, progress: Progress | None = None

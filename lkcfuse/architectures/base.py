@@ -99,6 +99,27 @@ class Architecture(ABC):
         """Return the pixels that the edges of an exact tile have to be a multiple of."""
         return 1
 
+    def outputs(self, tensors: Tensors, layer: str) -> int:
+        """Return the channels that a convolution gives, for `read_config`.
+
+        Raises:
+            ValueError: There is no such layer, or it is not a convolution.
+        """
+        name = f"{layer}.weight"
+        return self.shape(tensors, name)[0]
+
+    def shape(self, tensors: Tensors, name: str) -> tuple[int, ...]:
+        """Return the shape of a convolution's weight, for `read_config`.
+
+        Raises:
+            ValueError: There is no such tensor, or it is not of a convolution.
+        """
+        if name not in tensors:
+            raise ValueError(f"is not a network of {self.title}: it has no tensor '{name}'")
+        if tensors[name].ndim != 4:
+            raise ValueError(f"'{name}' is not the weight of a convolution")
+        return tuple(tensors[name].shape)
+
     @abstractmethod
     def floats_per_pixel(self, config: Config) -> float:
         """Return the numbers a pixel that are in memory at the worst moment of a whole run."""

@@ -17,6 +17,8 @@ DEFAULT = "lkc-funet"
 # Name: what people call it, and the module whose `ARCHITECTURE` it is.
 _BUILT_IN = {
     "lkc-funet": ("LKC-FUNet", "lkcfuse.architectures.lkc_funet.architecture"),
+    "seafusion": ("SeAFusion", "lkcfuse.architectures.seafusion.architecture"),
+    "ltofusion": ("LTOFusion", "lkcfuse.architectures.ltofusion.architecture"),
 }
 _ADDED: dict[str, Architecture] = {}
 

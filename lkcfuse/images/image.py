@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -177,6 +177,23 @@ def image_to_array(image: Image, dtype: npt.DTypeLike | None = None) -> npt.NDAr
             np.rint(unit, out=unit)
         pixels[rows] = unit
     return pixels
+
+
+def stretch_image(image: Image) -> Image:
+    """Stretch an image so that its darkest sample becomes 0 and its brightest 1.
+
+    All channels of a coloured image are stretched alike, so that hues stay.
+
+    Args:
+        image: The image; one whose samples are all the same is returned as it is.
+    """
+    pixels: FloatArray = image_to_array(image, np.float32).astype(np.float32, copy=False)
+    darkest, brightest = pixels.min(), pixels.max()
+    if darkest == brightest:
+        return image
+    pixels -= darkest
+    pixels /= brightest - darkest
+    return replace(image, luma_samples=pixels, chroma_samples=pixels if pixels.ndim == 3 else None)
 
 
 def check_float_range(samples: Samples, name: str) -> None:

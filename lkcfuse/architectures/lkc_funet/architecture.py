@@ -52,22 +52,15 @@ class LkcFunet(Architecture):
         """Read width, kernels and stem off the tensors; the base is in what was stored."""
         base: Base = NetworkConfig.from_json(stored).base if stored else "none"
         kernels = tuple(
-            self._shape(tensors, f"encoder.{level}.residual.first.conv.weight")[-1]
+            self.shape(tensors, f"encoder.{level}.residual.first.conv.weight")[-1]
             for level in range(LEVELS)
         )
         return NetworkConfig(
-            inner=self._shape(tensors, "stem.conv.weight")[0],
+            inner=self.shape(tensors, "stem.conv.weight")[0],
             kernels=(kernels[0], kernels[1], kernels[2]),
             stem_norm="batch" if "stem.norm.running_mean" in tensors else "instance",
             base=base,
         )
-
-    def _shape(self, tensors: Tensors, name: str) -> tuple[int, ...]:
-        if name not in tensors:
-            raise ValueError(f"is not an {self.title}: it has no tensor '{name}'")
-        if tensors[name].ndim != 4:
-            raise ValueError(f"'{name}' is not the weight of a convolution")
-        return tuple(tensors[name].shape)
 
     def write_config(self, config: NetworkConfig) -> str:
         """Return a configuration as one line of JSON."""
