@@ -1,18 +1,14 @@
-"""Quality of the packaged (or any) weights on a folder of pairs, beside the plainest baselines.
-
-Every pair is fused as `lkcfuse fuse` does it, written as an 8-bit PNG and read back; the pixelwise
-maximum and the mean of the two sources' luma, in whole levels, are scored beside it.
+"""Quality of the packaged (or any) weights on sets of pairs, beside the plainest baselines.
 
     python benchmarks/quality.py DATA [--task ir-vis] [--weights NAME|FILE] [--limit 10] [--json]
 
 DATA is a folder with the task's two in it (`ir` and `vis`, or `mri` and `ct`, `pet`, `spect`). The
-two checks below the table tell whether flat areas stayed flat (deviation in 15x15 windows where
-both sources deviate by less than 2 levels, against the larger source's), and whether the tone
-hangs on the image's size (the centre, half as high and wide, fused by itself against the same part
-of the whole).
+first folder below those is a pair's set (DATA/ir/SET/NAME); pairs in no such folder are one set.
+Every pair is scored as `lkcfuse fuse` would write it to a PNG file, beside the pixelwise maximum
+and the mean of the two sources' luma, in whole levels. Each set has its table; in the mean over
+the sets each set counts once. docs/metrics.md explains the checks below each table.
 
-Exits with 1 where a bar is missed: VIF, Qabf and SSIM above the maximum's, SCD by 0.04, no flat
-area rougher by more than a level (in 99 of 100 windows), the quarter's tone within 3 levels.
+Exits with 1 where a bar of `quality_bars.py` is missed, and says which.
 """
 
 from __future__ import annotations
@@ -20,165 +16,172 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from lkcfuse.environment import apply_library_settings
+
+apply_library_settings()
+
+from quality_bars import missed, not_judged
+from quality_picture import Chosen, Picture, measure
+from quality_report import count, describe, table_of_sets
+from quality_sheet import ROWS, Row, row_of, write_sheet
+from quality_summary import Summary, mean_over_sets, summarize, to_json
 
 from lkcfuse import Fuser
-from lkcfuse.errors import LkcfuseError
-from lkcfuse.images import read_image
-from lkcfuse.metrics import evaluate
+from lkcfuse.errors import LkcfuseError, UsageError
 from lkcfuse.tasks import TASKS
-from lkcfuse.training.data import Pair, find_pairs, folder_names
+from lkcfuse.training.data import find_pairs, folder_names
 
-METRICS = ("EN", "SD", "SF", "AG", "MI", "SCD", "CC", "MSE", "PSNR", "SSIM", "VIF", "Qabf")
-MARGINS = {"VIF": 0.0, "Qabf": 0.0, "SSIM": 0.0, "SCD": 0.04}
-METHODS = ("ours", "maximum", "mean")
-FLAT_LEVELS = 2.0
-ROUGHER_BY = 1.0
-TONE_LEVELS = 3.0
-
-Plane = NDArray[np.float64]
+T = TypeVar("T")
 
 
-def luma_levels(path: Path) -> Plane:
-    return np.rint(read_image(path).luma.astype(np.float64) * 255)
+def find_sets(data: Path, task: str) -> dict[str, list[Chosen]]:
+    """Return the pairs of each set by the set's name, which is empty for pairs in no folder.
+
+    Raises:
+        InputError: A folder is missing, no pair is found, or an image has no partner.
+    """
+    first, second = folder_names(task)
+    sets: dict[str, list[Chosen]] = {}
+    for pair in find_pairs(data / first, data / second, task):
+        stem = pair.first.relative_to(data / first).with_suffix("").as_posix()
+        name, _, rest = stem.rpartition("/") if stem.count("/") == 0 else stem.partition("/")
+        sets.setdefault(name, []).append(Chosen(rest, pair.first, pair.second))
+    return sets
 
 
-def local_deviation(plane: Plane) -> Plane:
-    """Return the standard deviation in every 15x15 window that fits."""
-    mean = cv2.blur(plane, (15, 15))
-    square = cv2.blur(plane * plane, (15, 15))
-    deviation = np.sqrt(np.maximum(square - mean * mean, 0))
-    return np.asarray(deviation[7:-7, 7:-7], np.float64)
+def spread(items: Sequence[T], at_most: int | None) -> list[T]:
+    """Return so many items at most, evenly spread over all."""
+    if at_most is None or at_most >= len(items):
+        return list(items)
+    return [items[i * len(items) // at_most] for i in range(at_most)]
 
 
-def flat_excess(fused: Plane, first: Plane, second: Plane) -> NDArray[np.float64]:
-    """Return, for every window flat in both sources, how much rougher the result is, in levels."""
-    larger = np.maximum(local_deviation(first), local_deviation(second))
-    return (local_deviation(fused) - larger)[larger < FLAT_LEVELS]
+def measure_set(
+    fuser: Fuser, name: str, pairs: list[Chosen], options: argparse.Namespace
+) -> list[Picture]:
+    """Measure the pairs of a set; write its fused images and its contact sheet if asked to."""
+    turned = set(spread(pairs, options.equivariance))
+    shown = set(spread(pairs, ROWS)) if options.sheet else set()
+    keep = options.keep / name if options.keep else None
+    pictures: list[Picture] = []
+    rows: list[Row] = []
+    for index, chosen in enumerate(pairs):
+        _progress(f"{index + 1}/{len(pairs)} {name}/{chosen.name}".replace(" /", " "))
+        picture, views = measure(fuser, chosen, turn=chosen in turned, keep=keep)
+        pictures.append(picture)
+        if chosen in shown:
+            rows.append(row_of(chosen.name, views))
+    if options.sheet:
+        titles = (fuser.task.first, fuser.task.second, "maximum", fuser.weights.name)
+        write_sheet(options.sheet / f"{name or 'pairs'}.jpg", rows, titles)
+    return pictures
 
 
-def tone_shift(fuser: Fuser, pair: Pair, folder: Path, whole: Plane) -> float:
-    """Fuse the centre of a pair by itself; return the mean absolute difference, in levels."""
-    parts = []
-    height, width = whole.shape
-    centre = np.s_[height // 4 : height // 4 + height // 2, width // 4 : width // 4 + width // 2]
-    for name, path in (("first", pair.first), ("second", pair.second)):
-        parts.append(folder / f"{name}.png")
-        cv2.imwrite(str(parts[-1]), luma_levels(path)[centre].astype(np.uint8))
-    fuser.fuse_files(parts[0], parts[1], folder / "quarter.png", overwrite=True)
-    return float(np.abs(luma_levels(folder / "quarter.png") - whole[centre]).mean())
+def make_folder(path: Path | None) -> None:
+    """Make a folder to write into, if one is asked for.
+
+    Raises:
+        UsageError: It cannot be made.
+    """
+    try:
+        if path is not None:
+            path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path}: the folder cannot be made: {error.strerror}") from None
 
 
-def measure(fuser: Fuser, pairs: list[Pair], folder: Path) -> dict[str, object]:
-    rows: dict[str, list[dict[str, float]]] = {method: [] for method in METHODS}
-    excess, shifts = [], []
-    for index, pair in enumerate(pairs):
-        print(f"\r{index + 1}/{len(pairs)} {pair.first.stem} ", end="", file=sys.stderr)
-        written = folder / f"{pair.first.stem}.png"
-        fuser.fuse_files(pair.first, pair.second, written, overwrite=True)
-        first, second, fused = map(luma_levels, (pair.first, pair.second, written))
-        results = (fused, np.maximum(first, second), np.rint((first + second) / 2))
-        for method, result in zip(METHODS, results, strict=True):
-            rows[method].append(evaluate(result, first, second, METRICS))
-        excess.append(flat_excess(fused, first, second))
-        shifts.append(tone_shift(fuser, pair, folder, fused))
-    print(file=sys.stderr)
-    means = {
-        method: {name: float(np.mean([row[name] for row in table])) for name in METRICS}
-        for method, table in rows.items()
-    }
-    flat = np.concatenate(excess)
-    return {
-        "weights": fuser.weights.name,
-        "task": fuser.task.name,
-        "pairs": len(pairs),
-        "metrics": means,
-        "flat": {
-            "windows": len(flat),
-            "mean_excess": float(flat.mean()) if len(flat) else 0.0,
-            "excess_99": float(np.quantile(flat, 0.99)) if len(flat) else 0.0,
-            "share_rougher": float((flat > ROUGHER_BY).mean()) if len(flat) else 0.0,
-        },
-        "tone": {"mean": float(np.mean(shifts)), "worst": float(np.max(shifts))},
-    }
+def show(fuser: Fuser, sets: list[Summary], mean: Summary) -> None:
+    pairs = count(mean.pairs) + (f" in {len(sets)} sets" if len(sets) > 1 else "")
+    print(f"{fuser.weights.name}, {fuser.task.name}, {pairs}")
+    for summary in (*sets, mean) if len(sets) > 1 else sets:
+        title = f"{summary.name}, {count(summary.pairs)}" if summary is not mean else summary.name
+        print(f"\n{title}" if summary.name else "")
+        print(*describe(summary, fuser.task), sep="\n")
+    if len(sets) > 1:
+        print("\ngains over the maximum, and the checks")
+        print(*table_of_sets(sets, mean), sep="\n")
 
 
-def missed(report: dict[str, object]) -> list[str]:
-    """Return the bars that are missed, a line each."""
-    means, flat, tone = report["metrics"], report["flat"], report["tone"]
-    assert isinstance(means, dict)
-    assert isinstance(flat, dict)
-    assert isinstance(tone, dict)
-    lines = []
-    for name, margin in MARGINS.items():
-        short = means["maximum"][name] + margin - means["ours"][name]
-        if short >= 0:
-            lines.append(f"{name} is {short:.4f} short of its bar")
-    if flat["excess_99"] > ROUGHER_BY:
-        lines.append(f"flat areas are rougher by up to {flat['excess_99']:.2f} levels")
-    if tone["mean"] >= TONE_LEVELS:
-        lines.append(f"a quarter fused by itself differs by {tone['mean']:.2f} levels")
-    return lines
-
-
-def show(report: dict[str, object]) -> None:
-    means, flat, tone = report["metrics"], report["flat"], report["tone"]
-    assert isinstance(means, dict)
-    assert isinstance(flat, dict)
-    assert isinstance(tone, dict)
-    print(f"{report['weights']}, {report['task']}, {report['pairs']} pairs")
-    print(f"{'':<6}" + "".join(f"{method:>12}" for method in METHODS) + "  ours - maximum")
-    for name in METRICS:
-        values = [means[method][name] for method in METHODS]
-        print(f"{name:<6}" + "".join(f"{v:12.4f}" for v in values), end="")
-        print(f"{values[0] - values[1]:+16.4f}")
-    print(
-        f"flat areas: {flat['windows']} windows, rougher than the larger source by "
-        f"{flat['mean_excess']:+.2f} levels on average, {flat['excess_99']:+.2f} in the worst "
-        f"hundredth; {flat['share_rougher']:.2%} by more than {ROUGHER_BY:g}"
-    )
-    print(
-        f"tone: the quarter fused by itself differs by {tone['mean']:.2f} levels on average, "
-        f"{tone['worst']:.2f} in the worst pair"
-    )
-
-
-def main() -> int:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
     parser.add_argument("data", type=Path)
     parser.add_argument("--task", default="ir-vis", choices=list(TASKS))
     parser.add_argument("--weights", default=None)
     parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--limit", type=int, default=None, help="so many pairs, evenly spread")
+    parser.add_argument(
+        "--limit", type=_count, default=None, help="so many pairs of each set, evenly spread"
+    )
+    parser.add_argument(
+        "--equivariance",
+        type=_count,
+        default=3,
+        metavar="N",
+        help="turn so many pairs of each set, which takes five more fusions each (default: 3)",
+    )
     parser.add_argument("--keep", type=Path, default=None, help="write the fused images here")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help=f"write a contact sheet of up to {ROWS} pairs of each set here, SET.jpg",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print everything as JSON, every pair included"
+    )
+    return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is too few: give 1 or more")
+    return value
+
+
+def _progress(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{line[:78]:<78}", end="", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
     try:
-        first, second = folder_names(options.task)
-        pairs = find_pairs(options.data / first, options.data / second, options.task)
-        if options.limit and options.limit < len(pairs):
-            pairs = [pairs[i * len(pairs) // options.limit] for i in range(options.limit)]
+        sets = find_sets(options.data, options.task)
+        for folder in (options.keep, options.sheet):
+            make_folder(folder)
         fuser = Fuser(options.task, weights=options.weights, threads=options.threads).load()
-        with tempfile.TemporaryDirectory() as temporary:
-            if options.keep:
-                options.keep.mkdir(parents=True, exist_ok=True)
-            report = measure(fuser, pairs, options.keep or Path(temporary))
+        pictures = {
+            name: measure_set(fuser, name, spread(pairs, options.limit), options)
+            for name, pairs in sets.items()
+        }
+        _progress("")
     except LkcfuseError as error:
         print(f"quality: error: {error}", file=sys.stderr)
         return error.exit_code
+    summaries = [summarize(name, measured) for name, measured in pictures.items()]
+    mean = mean_over_sets(summaries)
+    misses = list(missed(options.task, summaries, mean))
     if options.json:
+        report = {
+            "weights": fuser.weights.name,
+            "task": fuser.task.name,
+            "sets": {s.name: to_json(s, pictures[s.name]) for s in summaries},
+            "mean": to_json(mean),
+            "missed": [miss.to_json() for miss in misses],
+        }
         print(json.dumps(report, indent=2))
     else:
-        show(report)
-    short = missed(report)
-    for line in short:
-        print(f"missed: {line}", file=sys.stderr)
-    return 1 if short else 0
+        show(fuser, summaries, mean)
+    for figure in not_judged(options.task, summaries):
+        print(f"not judged: {figure}: no pair could show it", file=sys.stderr)
+    for miss in misses:
+        print(f"missed: {miss}", file=sys.stderr)
+    return 1 if misses else 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lkcfuse.training.loop import TrainingData, TrainingResult
     from lkcfuse.training.recipe import Recipe
     from lkcfuse.training.stages import StageProgress
+    from lkcfuse.training.validation import Validation
 
 # typer reads the annotations at run time, on Python 3.10 too, hence Optional.
 FoldersArgument = Annotated[
@@ -303,11 +305,28 @@ class _Meter:
                 f"{name} {value:.3f} ({value - scores.maximum[name]:+.3f})"
                 for name, value in scores.fused.items()
             )
+            worst = f"; worst set {scores.worst_dataset}" if scores.datasets else ""
             best = ", best so far" if within.improved else ""
             self._out.note(
                 f"{place}step {within.step} ({progress.share:.0%}{left}): {task} {values} "
-                f"against the maximum{best}"
+                f"against the maximum{worst}{best}"
             )
+
+
+def _table(title: str, table: Validation) -> Iterator[str]:
+    """Yield the lines of a table: means, and the picture with the smallest gain in each metric."""
+    of_sets = f", means over {len(table.datasets)} sets" if table.datasets else ""
+    yield f"{title}{of_sets}: this network / maximum / mean, worst gain over the maximum"
+    for name, value in table.fused.items():
+        worst = table.worst[name]
+        yield (
+            f"  {name:<5} {value:10.4f} {table.maximum[name]:10.4f} {table.mean[name]:10.4f}"
+            f" {worst.gain:+10.4f} {worst.name}"
+        )
+    yield (
+        f"  tone of a quarter fused by itself {table.tone_shift:.2f} levels off; blocks "
+        f"{table.darkening:.2f} levels darker than the brighter source's"
+    )
 
 
 def _duration(seconds: float) -> str:
@@ -326,10 +345,8 @@ def _report(out: Output, result: TrainingResult) -> None:
     lines = [f"{result.checkpoint}: weights of step {result.step}"]
     for part, label in (("choosing", "kept aside"), ("reporting", "val")):
         for task, table in getattr(result, part).items():
-            lines.append(f"{task}, {count(table.pairs, 'pair')} ({label}): ours / maximum / mean")
-            lines.extend(
-                f"  {name:<5} {value:10.4f} {table.maximum[name]:10.4f} {table.mean[name]:10.4f}"
-                for name, value in table.fused.items()
-            )
+            lines.extend(_table(f"{task}, {count(table.pairs, 'pair')} ({label})", table))
+            for name, of_set in table.datasets.items():
+                lines.extend(_table(f"{name}, {count(of_set.pairs, 'pair')} ({label})", of_set))
     record = {"checkpoint": str(result.checkpoint), "log": str(result.log), "step": result.step}
     out.result("\n".join(lines), {**record, **tables})

@@ -40,14 +40,18 @@ class Augmentation:
     Attributes:
         tone: Probability of a change of gamma, gain and contrast of a source.
         strength: Size of that change: 1 covers gammas of about 0.6 to 1.6.
-        dark: Probability that the second source goes dark, to a quarter of its light or so: night.
+        dark: Probability that a source goes dark, to a quarter of its light or so: a night, or an
+            infrared camera whose range a hot thing fills.
         noise: Probability that a source gets Gaussian noise of up to 4 levels.
+        zoom: Probability that a crop is of the picture enlarged or reduced, by a factor of up to
+            two: what a sharper or a softer camera would see.
     """
 
     tone: float = 0.5
     strength: float = 0.7
     dark: float = 0.1
     noise: float = 0.1
+    zoom: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -62,7 +66,8 @@ class TrainingConfig:
     """Configuration of a training run.
 
     Attributes:
-        tasks: Tasks to train on; each crop is drawn from one of them, all equally often.
+        tasks: Tasks to train on; each crop is drawn from one of them, all equally often, and of
+            its sets from one, all equally often.
         inner: Width of the network: 32 in the paper, 8 for the compact one.
         kernels: Sides of the large kernels at full, half and quarter resolution.
         stem_norm: `batch` or `instance`.
@@ -92,6 +97,9 @@ class TrainingConfig:
             that others go on from and whose scores are no end in themselves.
         mixed_precision: Whether convolutions may learn with products in bfloat16, on a GPU and on
             processors with matrix units for them (Intel's AMX).
+        symmetric: Whether every kernel is kept the same under mirroring and quarter turns, so that
+            a mirrored or turned pair gives the mirrored or turned picture: see
+            `lkcfuse.training.symmetry`.
         seed: Decides the initial weights, the order of the data and its augmentation.
         augmentation: How crops are varied.
         loss: The weights of the loss.
@@ -119,6 +127,7 @@ class TrainingConfig:
     validation_pairs: int = 8
     keep: str = "best"
     mixed_precision: bool = True
+    symmetric: bool = False
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: LossWeights = field(default_factory=LossWeights)
@@ -133,8 +142,9 @@ class TrainingConfig:
         for name, choices in _CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 raise UsageError(f"{name} is {value!r}: it must be {' or '.join(choices)}")
-        if not isinstance(self.mixed_precision, bool):
-            raise UsageError(f"mixed_precision is {self.mixed_precision!r}: give true or false")
+        for name in ("mixed_precision", "symmetric"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise UsageError(f"{name} is {value!r}: give true or false")
         if self.minutes is not None:
             POSITIVE.check("minutes", self.minutes)
         if self.cycle is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,11 +31,19 @@ class Pair:
         task: Name of the task.
         first: The infrared or MRI image.
         second: The visible, CT, PET or SPECT image.
+        dataset: Name of the set it belongs to: the first sub-folder of the task's folders that it
+            lies in. Pairs without one form a set together, of an empty name.
     """
 
     task: str
     first: Path
     second: Path
+    dataset: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the pair is called in tables."""
+        return f"{self.dataset}/{self.first.stem}" if self.dataset else self.first.stem
 
 
 @dataclass
@@ -45,10 +53,14 @@ class PairSet:
     Attributes:
         pairs: The pairs.
         notify: Told, in a line each, what the user should know of the images as they are read.
+        baselines: Scores of the pairs' baselines, by pair and metrics, once they are computed.
     """
 
     pairs: list[Pair]
     notify: Callable[[str], None] = lambda _: None
+    baselines: dict[tuple[Pair, tuple[str, ...]], dict[str, dict[str, float]]] = field(
+        default_factory=dict
+    )
     _cache: dict[Pair, NDArray[np.uint16]] = field(default_factory=dict)
     _cached_bytes: int = 0
 
@@ -58,6 +70,10 @@ class PairSet:
     def of_task(self, task: str) -> list[Pair]:
         """Return the pairs of one task."""
         return [pair for pair in self.pairs if pair.task == task]
+
+    def datasets(self, task: str) -> dict[str, list[Pair]]:
+        """Return the pairs of one task by the set that they belong to."""
+        return by_dataset(self.of_task(task))
 
     def load(self, pair: Pair) -> Plane:
         """Return the luma of both sources as (2, H, W) float32 in [0, 1], the first source first.
@@ -96,8 +112,18 @@ def _unit(levels: NDArray[np.uint16]) -> Plane:
     return unit
 
 
+def by_dataset(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
+    """Return pairs by the set that they belong to, in order of its name."""
+    sets: dict[str, list[Pair]] = {}
+    for pair in sorted(pairs, key=lambda pair: pair.dataset):
+        sets.setdefault(pair.dataset, []).append(pair)
+    return sets
+
+
 def find_pairs(first: Path, second: Path, task: str | Task) -> list[Pair]:
     """Pair the images of two folders by their stems, as a batch does, in order of name.
+
+    The first sub-folder of a stem names the set of the pair.
 
     Raises:
         InputError: A folder is missing, no pair is found, or an image has no partner.
@@ -118,7 +144,15 @@ def find_pairs(first: Path, second: Path, task: str | Task) -> list[Pair]:
     name = get_task(task).name
     # By the letter, not by number: recorded curves and fingerprints hang on the order.
     pairs = sorted(found.pairs, key=lambda match: match.stem)
-    return [Pair(name, Path(str(match.first)), Path(str(match.second))) for match in pairs]
+    return [
+        Pair(name, Path(str(match.first)), Path(str(match.second)), _dataset_of(match.stem))
+        for match in pairs
+    ]
+
+
+def _dataset_of(stem: str) -> str:
+    folder, slash, _ = stem.partition("/")
+    return folder if slash else ""
 
 
 def folder_names(task: str | Task) -> tuple[str, str]:
@@ -154,16 +188,21 @@ def find_task_pairs(data: Path, task: str | Task, part: str) -> list[Pair] | Non
 
 
 def split(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Split into pairs to train on and pairs kept aside to choose the checkpoint, a tenth.
+    """Split into pairs to train on and pairs kept aside to choose the checkpoint: a tenth of a set.
 
-    The choice hangs on the files' names alone, so it is the same on every machine and in every
-    stage. A single pair serves as both.
+    The choice depends on the files' names alone, so it is the same on every machine and in every
+    stage. A single pair serves as both; of several sets, one with a single pair only trains.
     """
     if len(pairs) < 2:
         return pairs, pairs
-    count = max(1, len(pairs) // HELD_OUT_SHARE)
-    order = sorted(pairs, key=lambda p: hashlib.sha256(_bytes(p.first.stem)).hexdigest())
-    held = set(order[:count])
+    held: set[Pair] = set()
+    sets = by_dataset(pairs)
+    for members in sets.values():
+        if len(members) > 1:
+            order = sorted(members, key=lambda p: hashlib.sha256(_bytes(p.first.stem)).hexdigest())
+            held.update(order[: max(1, len(members) // HELD_OUT_SHARE)])
+    if not held:
+        return pairs, pairs
     return [p for p in pairs if p not in held], [p for p in pairs if p in held]
 
 

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from lkcfuse.architectures.lkc_funet.blocks import DropPath
 from lkcfuse.ops.parallel import for_each
 from lkcfuse.training.losses import LossWeights, Quarter, fusion_loss
+from lkcfuse.training.symmetry import Turn
 
 Part = tuple[slice, slice]
 """Rows and columns of a crop."""
+UPRIGHT = Turn(0, False)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ def gradient(
     batch: Tensor,
     weights: LossWeights,
     part: Part,
+    turn: Turn = UPRIGHT,
     *,
     mixed_precision: bool = True,
 ) -> Gradient:
@@ -49,17 +52,20 @@ def gradient(
         network: In training mode.
         batch: (N, 2, side, side) in 0..1, in the network's order of sources.
         weights: How the loss is balanced.
-        part: The quarter of the crops that the term `consistency` fuses by itself.
+        part: The quarter of the crops that `consistency` and `equivariance` fuse by itself.
+        turn: How the quarter is turned for `equivariance`.
         mixed_precision: Whether a GPU may run the network in bfloat16. On a CPU the network itself
             knows: see `use_mixed_precision`.
     """
     if not _crops_are_independent(network, batch):
-        return gradient_of_batch(network, batch, weights, part, mixed_precision=mixed_precision)
+        return gradient_of_batch(
+            network, batch, weights, part, turn, mixed_precision=mixed_precision
+        )
     found: list[Gradient | None] = [None] * len(batch)
 
     def work(index: int) -> None:
         with torch.enable_grad():
-            found[index] = gradient_of_batch(network, batch[index : index + 1], weights, part)
+            found[index] = gradient_of_batch(network, batch[index : index + 1], weights, part, turn)
 
     crops = range(len(batch))
     _share_out(work, crops)
@@ -104,17 +110,19 @@ def gradient_of_batch(
     batch: Tensor,
     weights: LossWeights,
     part: Part,
+    turn: Turn = UPRIGHT,
     *,
     mixed_precision: bool = False,
 ) -> Gradient:
     """Compute the gradient as `gradient` does, all crops in one batch."""
     fused = _fuse(network, batch, mixed_precision)
-    quarter = None
-    if weights.consistency:
-        alone = _fuse(network, batch[..., part[0], part[1]], mixed_precision)
-        quarter = Quarter(alone, *part)
+    quarters: dict[str, Quarter] = {}
+    for name, turned in (("consistency", UPRIGHT), ("equivariance", turn)):
+        if getattr(weights, name):
+            sources = turned.apply(batch[..., part[0], part[1]])
+            quarters[name] = Quarter(turned.undo(_fuse(network, sources, mixed_precision)), *part)
     other, first = batch[:, :1] * 255, batch[:, 1:] * 255
-    loss, terms = fusion_loss(fused, first, other, weights, quarter)
+    loss, terms = fusion_loss(fused, first, other, weights, quarters)
     # A crop's own gradients, not summed up in the parameters: threads would meet there.
     found = torch.autograd.grad(loss, list(network.parameters()))
     return Gradient(loss.item(), terms, list(found))

@@ -28,8 +28,9 @@ from lkcfuse.training.data import PairSet, fingerprint
 from lkcfuse.training.gradients import gradient
 from lkcfuse.training.log import RunLog, log_path
 from lkcfuse.training.optimizer import Optimizer
-from lkcfuse.training.sampling import sample_batch, sample_quarter
+from lkcfuse.training.sampling import sample_batch, sample_quarter, sample_turn
 from lkcfuse.training.state import Counters, Learner, load_state, save_state, state_path
+from lkcfuse.training.symmetry import make_gradients_symmetric, make_symmetric
 from lkcfuse.training.validation import GOALS, REPORTED, Validation, validate_tasks
 
 VALUE_RANGE = (-1.0, 1.0)
@@ -175,6 +176,8 @@ class _Run:
         network = LKCFUNet(config.network(), dropout=config.dropout, drop_path=config.drop_path)
         if init is not None:
             network.load_state_dict(init.network().state_dict())
+        if config.symmetric:
+            make_symmetric(network, keep_size=init is None)
         self.network = network.to(device)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         if config.mixed_precision:
@@ -255,15 +258,20 @@ class _Run:
         statistics = [buffer.clone() for buffer in self.network.buffers()]
 
         part = sample_quarter(config.seed, counters.step, batch.shape[-1])
+        turn = sample_turn(config.seed, counters.step)
         found = gradient(
-            self.network, batch, config.loss, part, mixed_precision=config.mixed_precision
+            self.network, batch, config.loss, part, turn, mixed_precision=config.mixed_precision
         )
         for parameter, own in zip(self.network.parameters(), found.of, strict=True):
             parameter.grad = own
+        if config.symmetric:
+            make_gradients_symmetric(self.network)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
         counters.step += 1
         if math.isfinite(found.loss) and math.isfinite(norm.item()):
             self.optimizer.step(rate)
+            if config.symmetric:
+                make_symmetric(self.network)  # what rounding has moved
             counters.updates += 1
             counters.skipped_in_a_row = 0
             update_average(self.average, self.network, updates=counters.updates, decay=config.ema)

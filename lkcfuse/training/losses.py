@@ -7,19 +7,24 @@ source whole pleases SSIM and MI, adding both pleases SCD - so the weights are t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lkcfuse.training.filters import sobel
+from lkcfuse.training.detail import lost_detail
+from lkcfuse.training.filters import sobel, uniform_taps, valid_filter
 from lkcfuse.training.flatness import flat_excess
 from lkcfuse.training.ranges import NOT_NEGATIVE
 from lkcfuse.training.similarity import qabf, scd, ssim, vif
 
 SLOPE_PAST_GOAL = 0.1
+DARKENING_WINDOW = 16
+# Levels that a window may lie below without a cost.
+DARKENING_FREE = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,15 @@ class LossWeights:
         consistency: Mean absolute difference, in units of the full range, between a quarter of
             the crop fused by itself and the same quarter of the fused crop: a tone that depends on
             what else is in the image. Costs a second, smaller run of the network.
+        equivariance: As `consistency`, of a quarter that is turned and mirrored before it is fused
+            and turned back after (Zhao et al., EMMA, CVPR 2024). It begins at any pixel, odd ones
+            included, so it covers shifts as well. Costs as much.
+        darkening: Mean over 16x16 windows, 8 pixels apart, of what the fused window's mean lies
+            below the brighter source's by more than a level, in units of the full range: a sky or a
+            street that the other source would black out.
+        detail: 1 - the correlation of fine detail (what a Gaussian of deviation 3 takes away) of
+            the fused image with the darker source's where the other is brighter by more than 10
+            levels; summed over the two ways round. What a bright source would cover.
     """
 
     intensity: float = 0.1
@@ -62,6 +76,9 @@ class LossWeights:
     out_of_range: float = 5.0
     flat: float = 0.05
     consistency: float = 0.0
+    equivariance: float = 0.0
+    darkening: float = 0.0
+    detail: float = 0.0
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -105,12 +122,20 @@ def out_of_range_term(fused: Tensor) -> Tensor:
     return ((-fused).clamp_min(0) + (fused - 255).clamp_min(0)).mean(dim=(1, 2, 3)) / 255
 
 
+def darkening_term(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return how far windows lie below the brighter source's, per sample, as a share of 255."""
+    taps = uniform_taps(DARKENING_WINDOW)
+    means = valid_filter(torch.cat([fused, a, b], dim=1), taps, step=DARKENING_WINDOW // 2)
+    short = torch.maximum(means[:, 1:2], means[:, 2:]) - means[:, :1] - DARKENING_FREE
+    return short.clamp_min(0).mean(dim=(1, 2, 3)) / 255
+
+
 @dataclass(frozen=True)
 class Quarter:
     """A quarter of a batch that was fused by itself.
 
     Attributes:
-        alone: What was made of it, (N, 1, rows, columns), 0..255.
+        alone: What was made of it, turned back, (N, 1, rows, columns), 0..255.
         rows: Where it lies in the whole.
         columns: Where it lies in the whole.
     """
@@ -150,7 +175,11 @@ class Written(torch.autograd.Function):
 
 
 def fusion_loss(
-    fused: Tensor, a: Tensor, b: Tensor, weights: LossWeights, quarter: Quarter | None = None
+    fused: Tensor,
+    a: Tensor,
+    b: Tensor,
+    weights: LossWeights,
+    quarters: Mapping[str, Quarter] | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the loss of a batch and the mean of each of its terms before weighting.
 
@@ -159,14 +188,15 @@ def fusion_loss(
         a: First sources, the same shape.
         b: Second sources, the same shape.
         weights: How the terms are balanced.
-        quarter: For the term `consistency`, which is left out without.
+        quarters: For the terms `consistency` and `equivariance`, by their names; without its
+            quarter a term is left out.
 
     Returns:
         The scalar to minimise, and the terms' plain values under the names of `LossWeights`.
     """
     fused = fused.float()
     inside = Written.apply(fused)  # type: ignore[no-untyped-call]
-    terms = {
+    terms: dict[str, Callable[[], Tensor]] = {
         "intensity": lambda: intensity_term(fused, a, b),
         "gradient": lambda: gradient_term(fused, a, b),
         "ssim": lambda: goal_term(ssim, inside, a, b, margin=weights.ssim_margin),
@@ -176,9 +206,11 @@ def fusion_loss(
         "scd": lambda: goal_term(scd, inside, a, b, margin=weights.scd_margin),
         "out_of_range": lambda: out_of_range_term(fused),
         "flat": lambda: flat_excess(fused, a, b),
+        "darkening": lambda: darkening_term(fused, a, b),
+        "detail": lambda: lost_detail(inside, a, b),
     }
-    if quarter is not None:
-        terms["consistency"] = lambda: consistency_term(fused, quarter)
+    for name, quarter in (quarters or {}).items():
+        terms[name] = partial(consistency_term, fused, quarter)
     loss = torch.zeros((), device=fused.device)
     values: dict[str, float] = {}
     for field in fields(weights):

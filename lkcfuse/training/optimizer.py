@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from lkcfuse.architectures.lkc_funet import LKCFUNet
-from lkcfuse.errors import UsageError
 from lkcfuse.ops.depthwise import DepthwiseConv2d
+from lkcfuse.training.muon import Muon
 
 BETAS = (0.9, 0.99)
 
@@ -26,9 +26,6 @@ class Optimizer:
         network: What is trained; its parameters stay where they are in memory.
         name: `adamw` or `muon`.
         weight_decay: On the kernels alone.
-
-    Raises:
-        UsageError: This torch has no Muon.
     """
 
     def __init__(self, network: LKCFUNet, name: str, *, weight_decay: float) -> None:
@@ -43,18 +40,8 @@ class Optimizer:
         # Muon takes matrices alone: these are the same memory, seen as such.
         self._views = [(parameter, parameter.detach().flatten(1)) for parameter in matrices]
         if self._views:
-            if not hasattr(torch.optim, "Muon"):
-                raise UsageError(
-                    f"torch {torch.__version__} has no Muon: install torch 2.9 or later, or set "
-                    'the recipe\'s optimizer to "adamw"'
-                )
-            muon = torch.optim.Muon(
-                [view for _, view in self._views],
-                weight_decay=weight_decay,
-                # Steps as long as AdamW's, so that one learning rate serves both.
-                adjust_lr_fn="match_rms_adamw",
-            )
-            self._parts.append(muon)
+            views = [view for _, view in self._views]
+            self._parts.append(Muon(views, weight_decay=weight_decay))
 
     def step(self, rate: float) -> None:
         """Change the parameters by their gradients, at a learning rate."""

@@ -6,12 +6,14 @@ it would have drawn, and no generator's state has to be saved.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from lkcfuse.training.config import Augmentation, TrainingConfig
 from lkcfuse.training.data import Pair, PairSet, Plane
+from lkcfuse.training.symmetry import Turn
 
 CROP_TRIES = 4
 BLACK = 8 / 255
@@ -31,16 +33,35 @@ def sample_batch(pairs: PairSet, config: TrainingConfig, step: int) -> Tensor:
     """
     rng = step_generator(config.seed, step)
     side, count = config.crops[rng.integers(len(config.crops))]
-    chosen = []
-    for _ in range(count):
-        of_task = pairs.of_task(config.tasks[rng.integers(len(config.tasks))])
-        chosen.append(of_task[rng.integers(len(of_task))])
+    chosen = [_draw_pair(pairs, config.tasks, rng) for _ in range(count)]
     side = min(side, *(min(pairs.size(pair)) for pair in chosen))
     crops = []
     for pair in chosen:
-        crop = _draw_crop(pairs, pair, side, rng)
+        crop = _draw_zoomed(pairs, pair, side, config.augmentation.zoom, rng)
         crops.append(augment(crop, config.augmentation, rng))
     return torch.from_numpy(np.stack(crops)[:, ::-1].copy())
+
+
+def _draw_pair(pairs: PairSet, tasks: tuple[str, ...], rng: np.random.Generator) -> Pair:
+    """Draw the task, then the set, then the picture: a large set teaches no more than a small."""
+    sets = list(pairs.datasets(tasks[rng.integers(len(tasks))]).values())
+    of_set = sets[rng.integers(len(sets))]
+    return of_set[rng.integers(len(of_set))]
+
+
+def _draw_zoomed(
+    pairs: PairSet, pair: Pair, side: int, probability: float, rng: np.random.Generator
+) -> Plane:
+    """Draw a crop, of a picture that is enlarged or reduced by up to a factor of two at times."""
+    factor = 2.0 ** rng.uniform(-1, 1) if probability and rng.random() < probability else 1.0
+    drawn = min(round(side / factor), *pairs.size(pair))
+    crop = _draw_crop(pairs, pair, drawn, rng)
+    if drawn == side:
+        return crop
+    kind = cv2.INTER_AREA if drawn > side else cv2.INTER_CUBIC
+    planes = [cv2.resize(plane, (side, side), interpolation=kind) for plane in crop]
+    zoomed: Plane = np.clip(np.stack(planes), 0, 1).astype(np.float32)
+    return zoomed
 
 
 def _draw_crop(pairs: PairSet, pair: Pair, side: int, rng: np.random.Generator) -> Plane:
@@ -63,6 +84,12 @@ def sample_quarter(seed: int, step: int, side: int) -> tuple[slice, slice]:
     return slice(top, top + half), slice(left, left + half)
 
 
+def sample_turn(seed: int, step: int) -> Turn:
+    """Return how a step's quarter is turned and mirrored for the term `equivariance`."""
+    rng = np.random.default_rng([seed, step, 2])
+    return Turn(int(rng.integers(4)), bool(rng.random() < 0.5))
+
+
 def augment(crop: Plane, settings: Augmentation, rng: np.random.Generator) -> Plane:
     """Turn and mirror a pair together, and change the tone of either source by itself.
 
@@ -78,11 +105,11 @@ def augment(crop: Plane, settings: Augmentation, rng: np.random.Generator) -> Pl
     if rng.random() < 0.5:
         crop = crop[:, :, ::-1]
     planes = []
-    for index, plane in enumerate(crop):
+    for plane in crop:
         varied = plane
         if rng.random() < settings.tone:
             varied = _change_tone(varied, settings.strength, rng)
-        if index == 1 and rng.random() < settings.dark:
+        if rng.random() < settings.dark:
             varied = varied * np.float32(rng.uniform(0.15, 0.5))
         if rng.random() < settings.noise:
             noise = rng.standard_normal(varied.shape, dtype=np.float32)

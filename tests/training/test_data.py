@@ -9,12 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from lkcfuse.errors import InputError
 from lkcfuse.training.config import Augmentation, TrainingConfig
 from lkcfuse.training.data import (
     Pair,
     PairSet,
+    by_dataset,
     find_pairs,
     find_task_pairs,
     fingerprint,
@@ -83,6 +85,54 @@ def test_a_tenth_is_kept_aside_whatever_the_folder() -> None:
     assert {p.first.stem for p in split(moved)[1]} == {p.first.stem for p in choose}
 
 
+def test_the_first_sub_folder_is_the_set(pair_folder: Folder) -> None:
+    data = pair_folder(count=3)
+    for side in ("ir", "vis"):
+        for index, place in enumerate(("day", "night/late", ".")):
+            (data / side / place).mkdir(parents=True, exist_ok=True)
+            (data / side / f"{index}.png").rename(data / side / place / f"{index}.png")
+    pairs = find_pairs(data / "ir", data / "vis", "ir-vis")
+    assert {pair.name for pair in pairs} == {"day/0", "night/1", "2"}
+    assert list(PairSet(pairs).datasets("ir-vis")) == ["", "day", "night"]
+
+
+def in_sets(**sizes: int) -> list[Pair]:
+    return [
+        Pair("ir-vis", Path(f"/a/{name}/{i}.png"), Path(f"/b/{name}/{i}.png"), name)
+        for name, size in sizes.items()
+        for i in range(size)
+    ]
+
+
+def test_every_set_gives_a_tenth_to_choose_by_and_one_pair_alone_trains() -> None:
+    learn, choose = split(in_sets(large=40, small=5, single=1))
+    counts = {part: len(members) for part, members in by_dataset(choose).items()}
+    assert counts == {"large": 4, "small": 1}
+    assert len(learn) == 41
+    # Two sets of a single pair each have none to spare: both parts have both.
+    alone = in_sets(one=1, two=1)
+    assert split(alone) == (alone, alone)
+
+
+def test_sets_are_drawn_equally_often_whatever_their_size(
+    pair_folder: Folder, tiny: TrainingConfig
+) -> None:
+    data = pair_folder(count=7)
+    grey = {"large": 40, "small": 160}
+    for index in range(7):
+        name = "small" if index == 0 else "large"
+        for side in ("ir", "vis"):
+            (data / side / name).mkdir(exist_ok=True)
+            (data / side / f"{index}.png").unlink()
+            plane = np.full((60, 60), grey[name], np.uint8)
+            cv2.imwrite(str(data / side / name / f"{index}.png"), plane)
+    pairs = PairSet(find_pairs(data / "ir", data / "vis", "ir-vis"))
+    plain = replace(tiny, augmentation=Augmentation(tone=0, dark=0, noise=0), crops=((48, 2),))
+    drawn = [sample_batch(pairs, plain, step)[:, 0].mean((1, 2)) for step in range(60)]
+    share = np.concatenate(drawn).mean() * 255
+    assert share == pytest.approx(100, abs=15)
+
+
 def test_the_fingerprint_sees_every_byte_and_no_folder(pair_folder: Folder) -> None:
     one, two = pair_folder("one", 2), pair_folder("two", 2)
     prints = [fingerprint(find_pairs(d / "ir", d / "vis", "ir-vis")) for d in (one, two)]
@@ -130,10 +180,44 @@ def test_augmentation_keeps_the_range_and_the_registration(seed: int) -> None:
     assert varied.dtype == np.float32
     assert varied.min() >= 0
     assert varied.max() <= 1
-    # Every change of tone is monotonic: the two sources stay in step, unless clipped.
-    inside = (varied > 0).all(axis=0) & (varied < 1).all(axis=0)
-    first, second = (plane[inside] for plane in varied)
-    assert np.diff(second[np.argsort(first, kind="stable")]).min(initial=0) > -1e-6
+    # Every change of tone is monotonic: the two sources stay in step, but for levels that clipping
+    # has made equal in one of them.
+    first, second = (plane.ravel() for plane in varied)
+    assert np.diff(second[np.lexsort((second, first))]).min() > -1e-6
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_either_source_goes_dark(index: int) -> None:
+    crop = np.full((2, 48, 48), 0.8, np.float32)
+    darkest = [
+        augment(crop, Augmentation(tone=0, dark=0.3, noise=0), np.random.default_rng(seed))[index]
+        for seed in range(40)
+    ]
+    means = np.array([plane.mean() for plane in darkest])
+    dark = means < 0.5
+    assert 4 < dark.sum() < 20
+    assert means[dark].min() >= 0.8 * 0.15
+    assert np.allclose(means[~dark], 0.8)
+
+
+def test_zoom_keeps_the_size_and_the_registration(
+    pair_folder: Folder, tiny: TrainingConfig
+) -> None:
+    data = pair_folder(count=1)
+    image = cv2.imread(str(data / "ir" / "0.png"))
+    cv2.imwrite(str(data / "vis" / "0.png"), image)
+    pairs = PairSet(find_pairs(data / "ir", data / "vis", "ir-vis"))
+    still = Augmentation(tone=0, dark=0, noise=0, zoom=1.0)
+    config = replace(tiny, augmentation=still, crops=((48, 1),))
+    batches = [sample_batch(pairs, config, step) for step in range(12)]
+    for batch in batches:
+        assert batch.shape == (1, 2, 48, 48)
+        assert torch.equal(batch[:, 0], batch[:, 1])
+        assert batch.min() >= 0
+        assert batch.max() <= 1
+    # Enlarged pictures are smoother than reduced ones.
+    rough = [batch.diff(dim=-1).abs().mean().item() for batch in batches]
+    assert max(rough) > 1.5 * min(rough)
 
 
 def test_black_stays_black() -> None:

@@ -11,6 +11,7 @@ from lkcfuse.inference import use_threads
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.gradients import Gradient, gradient, gradient_of_batch
 from lkcfuse.training.losses import LossWeights
+from lkcfuse.training.symmetry import Turn, make_symmetric
 
 WEIGHTS = LossWeights(consistency=1.0)
 PART = (slice(12, 36), slice(0, 24))
@@ -49,6 +50,24 @@ def test_crops_one_by_one_have_the_gradient_of_the_batch(
     off = torch.cat([(a - b).flatten() for a, b in zip(found.of, whole.of, strict=True)])
     # In noise, through a random network, the last digits count for up to half a percent.
     assert off.norm() < 2e-2 * size
+
+
+def test_a_symmetric_network_has_nothing_to_mend_by_being_turned(
+    tiny: TrainingConfig, batch: Tensor
+) -> None:
+    network = make_network(tiny)
+    upright, turned = LossWeights(consistency=1.0), LossWeights(equivariance=1.0)
+    part, turn = (slice(12, 36), slice(4, 28)), Turn(3, mirrored=True)
+
+    def terms() -> tuple[float, float]:
+        alone = gradient(network, batch, upright, part).terms["consistency"]
+        return alone, gradient(network, batch, turned, part, turn).terms["equivariance"]
+
+    alone, also_turned = terms()
+    assert abs(alone - also_turned) > 1e-4
+    make_symmetric(network)
+    alone, also_turned = terms()
+    assert also_turned == pytest.approx(alone, abs=1e-5)
 
 
 def test_the_number_of_threads_changes_nothing(tiny: TrainingConfig, batch: Tensor) -> None:

@@ -16,6 +16,7 @@ from lkcfuse.training.losses import (
     LossWeights,
     Quarter,
     Written,
+    darkening_term,
     fusion_loss,
     goal_term,
     gradient_term,
@@ -87,20 +88,23 @@ def test_every_term_is_lowered_by_following_its_gradient(field: str) -> None:
         fused = 90 + torch.randn(a.shape, generator=torch.Generator().manual_seed(0)) * 3
     if field == "out_of_range":
         fused = fused * 1.6 - 60
-    quarter = None
-    if field == "consistency":
+    if field == "darkening":
+        fused = fused - 20
+    of_quarter = field in ("consistency", "equivariance")
+    quarters = {}
+    if of_quarter:
         inner = slice(20, 60)
-        quarter = Quarter(fused[..., inner, inner] + 7.0, inner, inner)
+        quarters[field] = Quarter(fused[..., inner, inner] + 7.0, inner, inner)
     fused = fused.clone().requires_grad_()
-    loss, values = fusion_loss(fused, a, b, weights, quarter)
+    loss, values = fusion_loss(fused, a, b, weights, quarters)
     loss.backward()
     assert fused.grad is not None
     assert torch.isfinite(fused.grad).all()
     assert values == {field: pytest.approx(loss.item(), rel=1e-5)}
-    if field == "consistency":
+    if of_quarter:
         assert loss.item() == pytest.approx(7 / 255, rel=1e-5)
     step = fused.detach() - fused.grad / fused.grad.abs().max()
-    assert fusion_loss(step, a, b, weights, quarter)[0].item() < loss.item()
+    assert fusion_loss(step, a, b, weights, quarters)[0].item() < loss.item()
 
 
 def test_a_level_beyond_the_range_is_written_clipped_and_only_ever_called_back() -> None:
@@ -135,6 +139,16 @@ def test_scd_past_its_goal_hardly_counts() -> None:
     past = goal_term(similarity.scd, maximum, a, b, margin=-0.1).item()
     assert short == pytest.approx(0.1, abs=1e-5)
     assert past == pytest.approx(-0.01, abs=1e-5)
+
+
+def test_darkening_counts_what_lies_below_the_brighter_window_beyond_a_level() -> None:
+    a, b = torch.full((1, 1, 48, 64), 50.0), torch.full((1, 1, 48, 64), 90.0)
+    assert darkening_term(torch.full_like(a, 69.0), a, b).item() == pytest.approx(20 / 255)
+    assert darkening_term(b - 1, a, b).item() == pytest.approx(0, abs=1e-6)
+    assert darkening_term(b + 30, a, b).item() == 0
+    # Windows count by themselves: what one is brighter does not make up for another.
+    half = torch.cat([b[..., :32] - 41, b[..., 32:] + 100], dim=-1)
+    assert darkening_term(half, a, b).item() > 15 / 255
 
 
 def test_flat_excess_counts_only_where_both_sources_are_flat() -> None:

@@ -8,13 +8,12 @@ import pytest
 import torch
 
 from lkcfuse.architectures.lkc_funet import LKCFUNet
-from lkcfuse.errors import UsageError
 from lkcfuse.training.config import TrainingConfig
+from lkcfuse.training.muon import Muon, orthogonal
 from lkcfuse.training.optimizer import Optimizer
 
 RATE = 1e-3
-HAS_MUON = hasattr(torch.optim, "Muon")
-NAMES = ["adamw", pytest.param("muon", marks=pytest.mark.skipif(not HAS_MUON, reason="old torch"))]
+NAMES = ["adamw", "muon"]
 
 
 def stepped(
@@ -37,19 +36,51 @@ def draw_gradients(network: LKCFUNet, *, seed: int) -> None:
         parameter.grad = torch.randn(parameter.shape, generator=generator)
 
 
-@pytest.mark.skipif(not HAS_MUON, reason="old torch")
 def test_muon_moves_kernels_equally_far_in_all_directions(tiny: TrainingConfig) -> None:
     _, _, moved = stepped(tiny, "muon")
     step = moved["encoder.0.residual.first.conv.weight"].flatten(1)
     lengths = torch.linalg.svdvals(step)
-    # Random gradients have singular values up to several times the smallest; five iterations in
-    # bfloat16 bring them between about .7 and 1.2 of the mean.
+    # Random gradients have singular values up to several times the smallest; five iterations
+    # bring them between about .7 and 1.2 of the mean.
     assert lengths.max() < 2 * lengths.min()
     # As long as a step of AdamW on the whole: a fifth of the rate for each weight.
     assert step.square().mean().sqrt() == pytest.approx(0.2 * RATE, rel=0.2)
 
 
-@pytest.mark.skipif(not HAS_MUON, reason="old torch")
+@pytest.mark.parametrize("shape", [(6, 40), (40, 6), (5, 5)])
+def test_an_orthogonal_matrix_keeps_the_directions_of_its_gradient(shape: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(shape, generator=generator, dtype=torch.float64)
+    left, lengths, right = torch.linalg.svd(matrix, full_matrices=False)
+    ours = orthogonal(matrix)
+    assert ours.shape == shape
+    # In the gradient's own directions it is diagonal, and each of them about as long as another.
+    inner = left.T @ ours @ right.T
+    assert (inner - inner.diag().diag()).abs().max() < 1e-6
+    kept = inner.diag()[lengths > 0.1 * lengths.max()]
+    assert kept.min() > 0.6
+    assert kept.max() < 1.3
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="a torch of before 2.9")
+def test_muon_steps_as_torchs_own_does() -> None:
+    generator = torch.Generator().manual_seed(1)
+    start = torch.randn(8, 60, generator=generator)
+    ours, theirs = start.clone(), torch.nn.Parameter(start.clone())
+    own = Muon([ours], weight_decay=0.1)
+    reference = torch.optim.Muon([theirs], weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for _ in range(3):
+        gradient = torch.randn(8, 60, generator=generator)
+        ours.grad, theirs.grad = gradient, gradient.clone()
+        for optimizer in (own, reference):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.01
+            optimizer.step()
+    # Its products are in bfloat16, which has three digits.
+    moved = theirs.detach() - start
+    assert (ours - theirs.detach()).abs().max() < 0.03 * moved.abs().max()
+
+
 def test_muon_leaves_the_rest_to_adamw(tiny: TrainingConfig) -> None:
     _, _, moved = stepped(tiny, "muon")
     _, _, plain = stepped(tiny, "adamw")
@@ -86,13 +117,3 @@ def test_weights_decay_but_biases_do_not(tiny: TrainingConfig, name: str) -> Non
     for key, parameter in network.named_parameters():
         expected = 0.9 if parameter.ndim > 1 else 1.0
         assert parameter.flatten()[0].item() == pytest.approx(expected), key
-
-
-def test_a_torch_without_muon_is_told_of(
-    tiny: TrainingConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(torch.optim, "Muon", raising=False)
-    network = LKCFUNet(tiny.network())
-    Optimizer(network, "adamw", weight_decay=0.0)
-    with pytest.raises(UsageError, match=r"install torch 2\.9"):
-        Optimizer(network, "muon", weight_decay=0.0)
