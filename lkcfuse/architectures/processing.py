@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 SECOND_FIRST = ("second", "first")
 """The second source (visible, CT, PET, SPECT) is channel 0, the first (infrared, MRI) channel 1."""
 
 FIRST_SECOND = ("first", "second")
+
+Values = TypeVar("Values", bound=Any)
+"""A NumPy array or a tensor of floats."""
 
 
 @dataclass(frozen=True)
@@ -26,3 +30,31 @@ class Processing:
     output_range: tuple[float, float] = (0.0, 1.0)
     channel_order: tuple[str, ...] = SECOND_FIRST
     stretch: bool = False
+
+    def ordered(self, first: Values, second: Values) -> tuple[Values, Values]:
+        """Return the two sources in the order of the network's channels."""
+        return (first, second) if self.channel_order == FIRST_SECOND else (second, first)
+
+    def scaled(self, unit: Values) -> Values:
+        """Return values in [0, 1] in the network's range of input."""
+        black, white = self.input_range
+        scaled: Values = unit * (white - black) + black
+        return scaled
+
+    def scale_in_place(self, unit: Values) -> None:
+        """Bring values in [0, 1] to the network's range of input where they are."""
+        black, white = self.input_range
+        unit *= white - black
+        unit += black
+
+    def unit(self, output: Values) -> Values:
+        """Return a network's output with 0 for black and 1 for white; it is not clipped."""
+        black, white = self.output_range
+        unit: Values = (output - black) / (white - black)
+        return unit
+
+    def unit_in_place(self, output: Values) -> None:
+        """Bring a network's output to 0 for black and 1 for white where it is."""
+        black, white = self.output_range
+        output -= black
+        output /= white - black

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lkcfuse.fuser import Fuser
+from lkcfuse.fusion.fuser import Fuser
 from lkcfuse.images.formats import Format
 
 

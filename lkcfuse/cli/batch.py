@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from lkcfuse.batch import Plan
     from lkcfuse.batch.engine import Engine
     from lkcfuse.batch.scoring import Scorer
-    from lkcfuse.fuser import Fuser
+    from lkcfuse.fusion.fuser import Fuser
 
 
 def batch(
@@ -100,7 +100,7 @@ def batch(
     """
     from lkcfuse.atomic import check_not_used
     from lkcfuse.batch import open_batch
-    from lkcfuse.fuser import Fuser
+    from lkcfuse.fusion.fuser import Fuser
 
     out = Output(as_json, quiet)
     warn = Warnings(out)

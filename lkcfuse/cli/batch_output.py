@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lkcfuse.batch import Batch, Outcome, Plan
     from lkcfuse.batch.engine import Engine
     from lkcfuse.batch.scoring import Scorer
-    from lkcfuse.fuser import Fuser
+    from lkcfuse.fusion.fuser import Fuser
 
 _NAMES_SHOWN = 10
 

@@ -77,7 +77,7 @@ def fuse(
     destination = str(output)
     _check_streams(first, second, destination, as_json=as_json)
 
-    from lkcfuse.fuser import Fuser
+    from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import Pair, check_files, check_output, write_image
 
     out = Output(as_json, quiet)

@@ -16,9 +16,11 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 
-_RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
-_CB_SCALE = 2 * (1 - _BLUE)
-_CR_SCALE = 2 * (1 - _RED)
+RED, GREEN, BLUE = 0.299, 0.587, 0.114
+"""What the channels weigh in the luma."""
+
+_CB_SCALE = 2 * (1 - BLUE)
+_CR_SCALE = 2 * (1 - RED)
 
 
 def rgb_to_luma(rgb: FloatArray) -> FloatArray:
@@ -34,7 +36,7 @@ def rgb_to_luma(rgb: FloatArray) -> FloatArray:
         >>> rgb_to_luma(np.array([[[1, 1, 1], [1, 0, 0]]], np.float32)).round(3).tolist()
         [[1.0, 0.29899999499320984]]
     """
-    weights = np.array([_RED, _GREEN, _BLUE], np.float32)
+    weights = np.array([RED, GREEN, BLUE], np.float32)
     luma: FloatArray = np.asarray(rgb, np.float32) @ weights
     return luma
 
@@ -84,8 +86,8 @@ def ycbcr_to_rgb(luma: FloatArray, chroma: FloatArray) -> FloatArray:
     red, green, blue = (rgb[..., channel] for channel in range(3))
     np.multiply(chroma[..., 1], _CR_SCALE, out=red)
     np.multiply(chroma[..., 0], _CB_SCALE, out=blue)
-    np.add(red * _RED, blue * _BLUE, out=green)
-    green /= -_GREEN
+    np.add(red * RED, blue * BLUE, out=green)
+    green /= -GREEN
     highest = np.maximum(np.maximum(red, green), blue)
     lowest = np.minimum(np.minimum(red, green), blue)
     factor = np.ones_like(luma)

@@ -20,7 +20,7 @@ from lkcfuse.images.samples import (
 )
 
 # Float sources that were resampled overshoot their range by a little; that much is clipped.
-_FLOAT_TOLERANCE = 1e-3
+FLOAT_TOLERANCE = 1e-3
 
 # Mean |Cb| + |Cr| below which a colour image is grey to the eye (JPEG leaves such traces).
 _VISIBLE_CHROMA = 0.01
@@ -208,7 +208,7 @@ def check_float_range(samples: Samples, name: str) -> None:
             f"{name} has values that are no numbers (NaN): put numbers between 0 and 1 in their "
             "place"
         )
-    if lowest < -_FLOAT_TOLERANCE or highest > 1 + _FLOAT_TOLERANCE:
+    if lowest < -FLOAT_TOLERANCE or highest > 1 + FLOAT_TOLERANCE:
         raise InputError(
             f"{name} has float values from {lowest:g} to {highest:g}: scale them to 0..1"
         )

@@ -16,7 +16,7 @@ from lkcfuse.models.hashing import Progress, sha256_of
 from lkcfuse.models.manifest import Manifest, Notify, load_manifest
 from lkcfuse.models.metadata import read_processing
 from lkcfuse.models.record import ModelRecord
-from lkcfuse.models.source import SUFFIXES, is_hub_address, parse_hub_address
+from lkcfuse.models.source import PRETRAINED_FILE, SUFFIXES, is_hub_address, parse_hub_address
 from lkcfuse.models.store import Store, expand_user
 from lkcfuse.tasks import Task, get_task
 
@@ -36,7 +36,8 @@ def resolve(
 
     Args:
         weights: A name or alias of the manifest, ``hf://owner/repo/file@revision``, the path of a
-            checkpoint, or None for the task's default, the first entry that lists the task.
+            checkpoint or of a folder with a ``model.safetensors``, or None for the task's default,
+            the first entry that lists the task.
         task: The fusion task; it picks the default and decides between entries of one alias.
         offline: Never touch the network; ``HF_HUB_OFFLINE=1`` does the same.
         manifest: A manifest already read, or the path of one to merge over the built-in one.
@@ -68,6 +69,8 @@ def resolve(
     entry = _entry(weights, task, manifest)
     if entry is None:
         path = expand_user(weights or "")
+        if (path / PRETRAINED_FILE).is_file():
+            path /= PRETRAINED_FILE
         return _from_file(path, path.name, task, manifest, notify)
     if task.name not in entry.tasks:
         made_for = ", ".join(entry.tasks)
@@ -86,7 +89,8 @@ def _entry(weights: str | os.PathLike[str] | None, task: Task, manifest: Manifes
     if not isinstance(weights, str) or _is_path(weights):
         return None
     entry = manifest.find(weights, task)
-    if entry is None and not Path(weights).is_file():
+    is_checkpoint = Path(weights).is_file() or (Path(weights) / PRETRAINED_FILE).is_file()
+    if entry is None and not is_checkpoint:
         return manifest.get(weights)
     return entry
 

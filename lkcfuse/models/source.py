@@ -13,6 +13,9 @@ from lkcfuse.models.fields import Fields
 #: File suffixes a checkpoint may have; anything but safetensors is converted before use.
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 
+PRETRAINED_FILE = "model.safetensors"
+"""The checkpoint of a model's folder or repository."""
+
 _HUB_PREFIX = "hf://"
 _HUB_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _HUB_REVISION = re.compile(r"[A-Za-z0-9][\w./-]*", re.ASCII)
@@ -77,6 +80,8 @@ def is_hub_address(text: str) -> bool:
 def parse_hub_address(text: str) -> HubSource:
     """Parse ``hf://owner/repo/file@revision``; the revision is ``main`` unless given.
 
+    Without a file it is ``model.safetensors``, as models of the Hub's own libraries have it.
+
     Raises:
         WeightsError: The text has another form.
 
@@ -88,7 +93,7 @@ def parse_hub_address(text: str) -> HubSource:
     owner, _, rest = path.partition("/")
     name, _, file = rest.partition("/")
     try:
-        return _hub(f"{owner}/{name}", file, revision if at else "main")
+        return _hub(f"{owner}/{name}", file or PRETRAINED_FILE, revision if at else "main")
     except ValueError as error:
         raise WeightsError(
             f"'{text}': {error}; write hf://owner/repository/file@revision"

@@ -17,13 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from lkcfuse.architectures.lkc_funet import LKCFUNet
-from lkcfuse.architectures.processing import Processing
 from lkcfuse.errors import InputError, LkcfuseError
 from lkcfuse.models.checkpoint import Checkpoint, load_network, save_checkpoint
 from lkcfuse.models.metadata import to_metadata
 from lkcfuse.ops.large_kernel import use_mixed_precision
 from lkcfuse.training.average import one_cycle, update_average
-from lkcfuse.training.config import SMALLEST_CROP, TrainingConfig
+from lkcfuse.training.config import PROCESSING, SMALLEST_CROP, TrainingConfig
 from lkcfuse.training.data import PairSet, fingerprint
 from lkcfuse.training.gradients import gradient
 from lkcfuse.training.log import RunLog, log_path
@@ -33,7 +32,6 @@ from lkcfuse.training.state import Counters, Learner, load_state, save_state, st
 from lkcfuse.training.symmetry import make_gradients_symmetric, make_symmetric
 from lkcfuse.training.validation import GOALS, REPORTED, Validation, validate_tasks
 
-VALUE_RANGE = (-1.0, 1.0)
 SAVE_SECONDS = 60.0
 GIVE_UP_AFTER = 20
 
@@ -155,7 +153,7 @@ def metadata_of(config: TrainingConfig, identity: dict[str, Any]) -> dict[str, s
     """Return the metadata of the checkpoint that a run leaves."""
     return {
         "tasks": json.dumps(config.tasks),
-        **to_metadata(Processing(VALUE_RANGE, VALUE_RANGE)),
+        **to_metadata(PROCESSING),
         "training": json.dumps(identity),
     }
 

@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from lkcfuse.architectures.lkc_funet import NetworkConfig
-from lkcfuse.architectures.processing import SECOND_FIRST
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.models import resolve
 from lkcfuse.models.checkpoint import Checkpoint, load_checkpoint
 from lkcfuse.tasks import get_task
-from lkcfuse.training.config import TrainingConfig
+from lkcfuse.training.config import PROCESSING, TrainingConfig
 from lkcfuse.training.data import Pair, PairSet, find_pairs, find_task_pairs, folder_names, split
-from lkcfuse.training.loop import VALUE_RANGE, TrainingData
+from lkcfuse.training.loop import TrainingData
 from lkcfuse.training.recipe import Recipe
 
 
@@ -98,13 +97,14 @@ def start_from(
             f"{weights} is a network of the architecture {checkpoint.architecture.title}: training "
             "starts from LKC-FUNet alone"
         )
-    if found.processing.channel_order != SECOND_FIRST:
+    if found.processing.channel_order != PROCESSING.channel_order:
         checkpoint = _with_channels_swapped(checkpoint)
-    if notify is not None and found.processing.input_range != VALUE_RANGE:
+    if notify is not None and found.processing.input_range != PROCESSING.input_range:
         low, high = found.processing.input_range
+        black, white = PROCESSING.input_range
         notify(
             f"{weights} take values from {low:g} to {high:g} and are trained on "
-            f"{VALUE_RANGE[0]:g} to {VALUE_RANGE[1]:g}: expect the first steps to go to that"
+            f"{black:g} to {white:g}: expect the first steps to go to that"
         )
     network = checkpoint.config
     if width_given and network.inner != config.inner:

@@ -9,7 +9,7 @@ from lkcfuse.architectures import registry
 from lkcfuse.architectures.base import Architecture
 from lkcfuse.architectures.processing import FIRST_SECOND, Processing
 from lkcfuse.errors import ResourceError, WeightsError
-from lkcfuse.fuser import Fuser
+from lkcfuse.fusion.fuser import Fuser
 from lkcfuse.inference import InferenceOptions, infer, plan_run
 from lkcfuse.models import load_checkpoint, load_network, save_checkpoint
 

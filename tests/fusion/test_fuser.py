@@ -11,7 +11,7 @@ from PIL import ImageCms
 
 import lkcfuse
 from lkcfuse.errors import InputError, ResourceError, UsageError, WeightsError
-from lkcfuse.fuser import Fuser, fuse
+from lkcfuse.fusion.fuser import Fuser, fuse
 from lkcfuse.images import image_from_array, image_to_array, read_image, write_image
 from lkcfuse.models.checkpoint import load_network
 

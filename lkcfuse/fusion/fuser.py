@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from lkcfuse.errors import WeightsError
+from lkcfuse.errors import InputError, WeightsError
+from lkcfuse.fusion.batches import is_tensor, join_batch, split_batch
 from lkcfuse.images import (
     Image,
     Pair,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     # torch is imported when a network is first needed, after everything that can fail quickly.
     import torch
 
+    from lkcfuse.fusion.model import FusionModel
     from lkcfuse.inference import InferenceOptions, InferenceSession
     from lkcfuse.models import Manifest, ModelRecord
 
@@ -92,10 +95,51 @@ class Fuser:
         self._options = options
         self.notify = notify or _LOG.warning
         self._resolved: ModelRecord | None = None
-        self._loaded: tuple[InferenceSession, ModelRecord, torch.device, int] | None = None
+        self._loaded: (
+            tuple[FusionModel, InferenceSession, ModelRecord, torch.device, int] | None
+        ) = None
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "notify": _LOG.warning, "_resolved": None, "_loaded": None}
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        weights: str | os.PathLike[str],
+        *,
+        task: str | Task = "ir-vis",
+        **settings: Any,
+    ) -> Fuser:
+        """Load a fuser's checkpoint, after the manner of the Hugging Face libraries.
+
+        Args:
+            weights: As `Fuser` takes it: `hf://owner/name`, a folder that `save_pretrained` wrote,
+                a name or a file.
+            task: What the pairs show.
+            settings: Further arguments of `Fuser`.
+
+        Raises:
+            LkcfuseError: As `load`.
+        """
+        return cls(task, weights=weights, **settings).load()
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the checkpoint as a folder that `from_pretrained` reads, or the Hub takes.
+
+        See `FusionModel.save_pretrained`.
+        """
+        return self.model.save_pretrained(folder)
+
+    def close(self) -> None:
+        """Give back what was kept for the next image; fusing goes on all the same."""
+        if self._loaded is not None:
+            self._loaded[1].close()
+
+    def __enter__(self) -> Fuser:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def load(self, *, progress: Progress | None = None) -> Fuser:
         """Find the device and the weights, and load the network; fusing does it if this did not.
@@ -140,6 +184,11 @@ class Fuser:
         return self._resolved
 
     @property
+    def model(self) -> FusionModel:
+        """The network with all that is done before and after it, as a module on tensors."""
+        return self._ready()[0]
+
+    @property
     def weights(self) -> ModelRecord:
         """The weights in use: their name, file, hash and value ranges."""
         return self.resolve()
@@ -147,20 +196,31 @@ class Fuser:
     @property
     def device(self) -> torch.device:
         """The device in use."""
-        return self._ready()[2]
+        return self._ready()[3]
 
     @property
     def threads(self) -> int:
         """Threads that the CPU computes with."""
-        return self._ready()[3]
+        return self._ready()[4]
 
     def describe(self) -> str:
         """Return what was chosen, for people: the weights and the device."""
         from lkcfuse.inference import describe
 
-        _, weights, device, threads = self._ready()
+        _, _, weights, device, threads = self._ready()
         return f"{weights.name} on {describe(device, threads=threads)}"
 
+    @overload
+    def fuse(
+        self,
+        first: torch.Tensor,
+        second: torch.Tensor,
+        *,
+        invert_first: bool = False,
+        progress: Progress | None = None,
+    ) -> torch.Tensor: ...
+
+    @overload
     def fuse(
         self,
         first: npt.ArrayLike,
@@ -168,29 +228,77 @@ class Fuser:
         *,
         invert_first: bool = False,
         progress: Progress | None = None,
-    ) -> npt.NDArray[np.generic]:
-        """Fuse two arrays.
+    ) -> npt.NDArray[np.generic]: ...
+
+    def fuse(
+        self,
+        first: npt.ArrayLike | torch.Tensor,
+        second: npt.ArrayLike | torch.Tensor,
+        *,
+        invert_first: bool = False,
+        progress: Progress | None = None,
+    ) -> npt.NDArray[np.generic] | torch.Tensor:
+        """Fuse two arrays or tensors, or two batches of them.
 
         Args:
-            first: The infrared image or MRI slice: (H, W) grey or (H, W, 3) RGB; uint8 or uint16
-                over their whole range, or float in [0, 1].
+            first: The infrared image or MRI slice. An array: (H, W) grey or (H, W, 3) RGB, or a
+                batch (N, H, W, 1) or (N, H, W, 3); uint8 or uint16 over their whole range, or
+                float in [0, 1]. A tensor: (C, H, W) or (N, C, H, W) with 1 or 3 channels, uint8 or
+                float in [0, 1], on any device.
             second: The visible image, or the CT, PET or SPECT slice; likewise, of the same size.
             invert_first: The first image is black-hot: invert it before fusing.
-            progress: Called with (done, total) as the network goes on.
+            progress: Called with (done, total) as the network goes on, for each pair of a batch.
 
         Returns:
-            (H, W, 3) RGB where the second image is, and the task keeps chroma; else (H, W). Of the
-            sources' type; where they differ, of the one that holds both (numpy's `result_type`).
+            As many channels as the second image has, if the task keeps chroma; else one. A grey
+            image that is no batch is (H, W) as an array, and (1, H, W) as a tensor. Of the
+            sources' type; where they differ, of the one that holds both (`result_type`). A tensor
+            is on the second source's device, and carries no gradient: see `FusionModel`.
 
         Raises:
-            InputError: An array is unfit, or their sizes differ.
+            InputError: A source is unfit, or their sizes differ.
             LkcfuseError: As `load`.
         """
+        if is_tensor(first) or is_tensor(second):
+            from lkcfuse.fusion.tensors import fuse_tensors
+
+            model, session, *_ = self._ready()
+            return fuse_tensors(
+                model, session, first, second, invert_first=invert_first, progress=progress
+            )
+        if np.ndim(first) == 4 or np.ndim(second) == 4:
+            batches = [split_batch(name, batch) for name, batch in self._named(first, second)]
+            if len(batches[0]) != len(batches[1]):
+                raise InputError(
+                    f"the batches have {len(batches[0])} and {len(batches[1])} images: give as "
+                    "many of both"
+                )
+            fused = [
+                self._fuse_arrays(one, other, invert_first, progress)
+                for one, other in zip(batches[0], batches[1], strict=True)
+            ]
+            return join_batch(fused)
+        return self._fuse_arrays(first, second, invert_first, progress)
+
+    def _fuse_arrays(
+        self,
+        first: npt.ArrayLike,
+        second: npt.ArrayLike,
+        invert_first: bool,
+        progress: Progress | None,
+    ) -> npt.NDArray[np.generic]:
         pair = Pair(
-            image_from_array(first, name=f"the {self.task.first} array"),
-            image_from_array(second, name=f"the {self.task.second} array"),
+            *(image_from_array(array, name=name) for name, array in self._named(first, second))
         )
         return image_to_array(self.fuse_pair(pair, invert_first=invert_first, progress=progress))
+
+    def _named(
+        self, first: npt.ArrayLike, second: npt.ArrayLike
+    ) -> tuple[tuple[str, npt.ArrayLike], tuple[str, npt.ArrayLike]]:
+        return (
+            (f"the {self.task.first} array", first),
+            (f"the {self.task.second} array", second),
+        )
 
     def fuse_files(
         self,
@@ -253,17 +361,16 @@ class Fuser:
         Raises:
             LkcfuseError: As `load`.
         """
-        session, weights, device, _ = self._ready()
-        processing = weights.processing
+        model, session, weights, device, _ = self._ready()
+        processing = model.processing
         if device.type == "cpu":
             # Memory is looked at before the first product of matrices, luma's: without any left,
             # NumPy's library would end the process.
             session.check(*pair.size)
         for note in pair.notes(self.task):
             self.notify(note)
-        inputs = pair.stack(
-            processing.channel_order, processing.input_range, invert_first=invert_first
-        )
+        inputs = pair.stack(processing.channel_order, invert_first=invert_first)
+        processing.scale_in_place(inputs)
         output = session.run(inputs, progress=progress)
         del inputs  # of a large image it is no small part of the memory
         # A value that is no number makes a bound none; a mask would be as large as an image.
@@ -272,9 +379,7 @@ class Fuser:
                 f"weights '{weights.name}' give values that are no numbers for "
                 f"{pair.first.name} and {pair.second.name}: choose others"
             )
-        black, white = processing.output_range
-        output -= np.float32(black)
-        output /= np.float32(white - black)
+        processing.unit_in_place(output)
         np.clip(output, 0, 1, out=output)
         keeps_chroma = self.task.keeps_chroma
         fused = Image(
@@ -288,19 +393,19 @@ class Fuser:
 
     def _ready(
         self, progress: Progress | None = None
-    ) -> tuple[InferenceSession, ModelRecord, torch.device, int]:
+    ) -> tuple[FusionModel, InferenceSession, ModelRecord, torch.device, int]:
         if self._loaded is None:
+            from lkcfuse.fusion.model import FusionModel
             from lkcfuse.inference import InferenceSession, select_device, thread_count
-            from lkcfuse.models.checkpoint import load_network
 
             device = select_device(self._asked_device)
             threads = thread_count(self._asked_threads)
             weights = self.resolve(progress=progress)
-            network = load_network(weights.path, task=self.task.name).to(device)
+            model = FusionModel.of_record(weights).to(device)
             session = InferenceSession(
-                network, device=device, options=self._options, threads=threads
+                model.network, device=device, options=self._options, threads=threads
             )
-            self._loaded = (session, weights, device, threads)
+            self._loaded = (model, session, weights, device, threads)
         return self._loaded
 
 
