@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from lkcfuse.images.colour import BLUE, GREEN, RED
+from lkcfuse.images.colour import BLUE, CB_SCALE, CR_SCALE, GREEN, RED
 
 
 def luma_of(pixels: Tensor) -> Tensor:
@@ -22,22 +24,42 @@ def luma_of(pixels: Tensor) -> Tensor:
     return RED * pixels[:, :1] + GREEN * pixels[:, 1:2] + BLUE * pixels[:, 2:]
 
 
-def recoloured(luma: Tensor, coloured: Tensor) -> Tensor:
-    """Return RGB pixels with one luma and another picture's chroma.
+def chroma_of(pixels: Tensor) -> Tensor:
+    """Return Cb and Cr of RGB pixels, centred on 0: (N, 3, H, W) to (N, 2, H, W)."""
+    luma = luma_of(pixels)
+    return torch.cat([(pixels[:, 2:] - luma) / CB_SCALE, (pixels[:, :1] - luma) / CR_SCALE], 1)
+
+
+def blended(chromas: Sequence[Tensor]) -> Tensor:
+    """Return the mean of chroma planes, each weighed at a pixel by its own absolute value.
+
+    Args:
+        chromas: (N, 2, H, W) each, centred on 0; one alone stays as it is.
+    """
+    if len(chromas) == 1:
+        return chromas[0]
+    weights = sum(chroma.abs() for chroma in chromas)
+    total = sum(chroma * chroma.abs() for chroma in chromas)
+    assert isinstance(weights, Tensor)
+    assert isinstance(total, Tensor)
+    return total / torch.where(weights == 0, 1.0, weights)
+
+
+def recoloured(luma: Tensor, chroma: Tensor) -> Tensor:
+    """Merge luma and chroma into RGB pixels.
 
     Where the two ask for a colour outside the RGB cube, the chroma is scaled towards grey by the
     largest factor that brings it inside; the luma stays.
 
     Args:
         luma: (N, 1, H, W) in [0, 1].
-        coloured: (N, 3, H, W) in [0, 1], whose chroma is taken.
+        chroma: (N, 2, H, W), Cb and Cr centred on 0.
 
     Returns:
         (N, 3, H, W) in [0, 1].
     """
-    own = luma_of(coloured)
     # What each channel adds to the luma; their weighted sum is 0, so lowest <= 0 <= highest.
-    red, blue = coloured[:, :1] - own, coloured[:, 2:] - own
+    red, blue = chroma[:, 1:] * CR_SCALE, chroma[:, :1] * CB_SCALE
     green = -(red * RED + blue * BLUE) / GREEN
     added = torch.cat([red, green, blue], 1)
     highest, lowest = added.amax(1, keepdim=True), added.amin(1, keepdim=True)

@@ -16,6 +16,7 @@ from lkcfuse.fusion.batches import is_tensor, join_batch, split_batch
 from lkcfuse.images import (
     Image,
     Pair,
+    blend_colours,
     check_files,
     check_output,
     image_from_array,
@@ -381,14 +382,16 @@ class Fuser:
             )
         processing.unit_in_place(output)
         np.clip(output, 0, 1, out=output)
-        keeps_chroma = self.task.keeps_chroma
+        takes_second = self.task.chroma == "second"
         fused = Image(
             luma_samples=output,
-            chroma_samples=pair.second.chroma_samples if keeps_chroma else None,
+            chroma_samples=pair.second.chroma_samples if takes_second else None,
             dtype=np.result_type(pair.first.dtype, pair.second.dtype),
             name="the fused image",
-            icc_profile=pair.second.icc_profile if keeps_chroma else None,
+            icc_profile=pair.second.icc_profile if takes_second else None,
         )
+        if self.task.chroma == "blend":
+            fused = blend_colours(fused, (pair.first, pair.second))
         return stretch_image(fused) if processing.stretch else fused
 
     def _ready(

@@ -14,7 +14,7 @@ from lkcfuse.architectures.base import Architecture
 from lkcfuse.architectures.processing import Processing
 from lkcfuse.architectures.registry import architecture_of
 from lkcfuse.errors import UsageError
-from lkcfuse.fusion.colour import luma_of, recoloured, stretched
+from lkcfuse.fusion.colour import blended, chroma_of, luma_of, recoloured, stretched
 from lkcfuse.models.checkpoint import load_network, save_checkpoint
 from lkcfuse.models.metadata import to_metadata
 from lkcfuse.models.record import ModelRecord
@@ -83,7 +83,7 @@ class FusionModel(nn.Module):
         Raises:
             WeightsError: The file cannot be read, or holds no network of a known architecture.
         """
-        network = load_network(record.path, task=record.task)
+        network = load_network(record.path, task=record.task.name)
         return cls(network, record.processing, task=record.task, record=record)
 
     @classmethod
@@ -164,15 +164,15 @@ class FusionModel(nn.Module):
             second: Visible images, or CT, PET or SPECT slices, likewise, of the same size.
 
         Returns:
-            (N, 3, H, W) in [0, 1] where the second source is coloured and the task keeps chroma,
-            else (N, 1, H, W).
+            (N, 3, H, W) in [0, 1] where a source is coloured whose chroma the task keeps, else
+            (N, 1, H, W).
 
         Raises:
             ValueError: The shapes are not such.
         """
         self.check_shapes(first, second)
         fused = self.luma(luma_of(first), luma_of(second)).clamp(0, 1)
-        return self.finished(fused, second)
+        return self.finished(fused, first, second)
 
     def luma(self, first: Tensor, second: Tensor) -> Tensor:
         """Fuse lumas, without clipping the result.
@@ -190,18 +190,20 @@ class FusionModel(nn.Module):
             output = output.float()  # autocast may have made it shorter
         return self.processing.unit(output)
 
-    def finished(self, luma: Tensor, second: Tensor) -> Tensor:
-        """Put the second source's chroma back, and do what else the finished image needs.
+    def finished(self, luma: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """Put chroma back as the task wants it, and do what else the finished image needs.
 
         Args:
             luma: The fused luma, (N, 1, H, W) in [0, 1].
-            second: The second source, as `forward` takes it.
+            first: The first source, as `forward` takes it.
+            second: The second source, likewise.
 
         Returns:
             As `forward`.
         """
-        coloured = self.task.keeps_chroma and second.shape[1] == 3
-        pixels = recoloured(luma, second) if coloured else luma
+        sources = {"second": [second], "none": [], "blend": [first, second]}[self.task.chroma]
+        coloured = [source for source in sources if source.shape[1] == 3]
+        pixels = recoloured(luma, blended([chroma_of(s) for s in coloured])) if coloured else luma
         return stretched(pixels) if self.processing.stretch else pixels
 
     @staticmethod

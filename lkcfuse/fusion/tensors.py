@@ -62,7 +62,8 @@ def fuse_tensors(
                     "the weights give values that are not numbers for these tensors: choose others"
                 )
             fused[index, 0] = processing.unit(output)
-        pixels = model.finished(fused.clamp_(0, 1).to(second.device), sources[1])
+        sources = [source.to(second.device) for source in sources]
+        pixels = model.finished(fused.clamp_(0, 1).to(second.device), *sources)
         dtype = torch.promote_types(first.dtype, second.dtype)
         result = pixels.to(dtype) if dtype.is_floating_point else (255 * pixels).round_().to(dtype)
     return result[0] if single else result

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from lkcfuse.errors import InputError
-from lkcfuse.images.colour import FloatArray, rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb
+from lkcfuse.images.colour import (
+    FloatArray,
+    blend_chroma,
+    rgb_to_luma,
+    rgb_to_ycbcr,
+    ycbcr_to_rgb,
+)
 from lkcfuse.images.samples import (
     Samples,
     alpha_or_one,
@@ -177,6 +184,29 @@ def image_to_array(image: Image, dtype: npt.DTypeLike | None = None) -> npt.NDAr
             np.rint(unit, out=unit)
         pixels[rows] = unit
     return pixels
+
+
+def blend_colours(luma: Image, sources: Sequence[Image]) -> Image:
+    """Give a grey image the chroma of several coloured ones.
+
+    Args:
+        luma: The grey image; type, name and notes of the result are its own.
+        sources: Images of the same size; grey ones are left out.
+
+    Returns:
+        The image in colour, or as it was where no source is coloured. The chroma is scaled towards
+        grey where it and the luma ask for a colour outside the RGB cube.
+    """
+    coloured = [image.chroma_samples for image in sources if image.chroma_samples is not None]
+    if not coloured:
+        return luma
+    pixels = np.empty((*luma.size, 3), np.float32)
+    for rows in row_bands(*luma.size):
+        unit = _luma(luma.luma_samples[rows])
+        np.clip(unit, 0, 1, out=unit)
+        chroma = blend_chroma([_chroma(samples[rows]) for samples in coloured])
+        pixels[rows] = ycbcr_to_rgb(unit, chroma)
+    return replace(luma, luma_samples=pixels, chroma_samples=pixels)
 
 
 def stretch_image(image: Image) -> Image:

@@ -79,7 +79,8 @@ class Pair:
         """
         notes = self.first.notes + self.second.notes
         notes += tuple(note for image in (self.first, self.second) for note in _flat(image))
-        if task.keeps_chroma and self.first.is_coloured() and not self.second.is_coloured():
+        swapped = task.ordered and task.chroma == "second"
+        if swapped and self.first.is_coloured() and not self.second.is_coloured():
             notes += (
                 f"{self.first.name} is coloured and {self.second.name} is not: are they swapped? "
                 f"The {task.first} image comes first, and colour is taken from the second",

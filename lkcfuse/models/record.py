@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lkcfuse.architectures.processing import Processing
 from lkcfuse.models.entry import Entry
+from lkcfuse.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class ModelRecord:
         path: The file to load.
         name: The manifest entry's name, or the file's.
         sha256: Hash of the file at `path`.
-        task: Name of the task it is used for.
+        task: What it is used for.
         processing: How the network is fed, and what its output needs.
         entry: The manifest's entry, with architecture, source and licence; None for a file that
             the manifest does not know.
@@ -26,6 +27,6 @@ class ModelRecord:
     path: Path
     name: str
     sha256: str
-    task: str
+    task: Task
     processing: Processing
     entry: Entry | None = None

@@ -79,7 +79,7 @@ def resolve(
     path = pull(entry, store, offline=offline, notify=notify, progress=progress)
     record = store.record(entry)
     sha256 = entry.sha256 if record is None else record.sha256
-    return ModelRecord(path, entry.name, sha256, task.name, entry.processing, entry)
+    return ModelRecord(path, entry.name, sha256, task, entry.processing, entry)
 
 
 def _entry(weights: str | os.PathLike[str] | None, task: Task, manifest: Manifest) -> Entry | None:
@@ -128,4 +128,4 @@ def _from_file(
         notify(
             f"{path} does not say its value ranges: taking [{low:g}, {high:g}] for input and output"
         )
-    return ModelRecord(path, name, sha256, task.name, processing, entry)
+    return ModelRecord(path, name, sha256, task, processing, entry)

@@ -14,6 +14,7 @@ from lkcfuse.fusion.fuser import Fuser
 from lkcfuse.fusion.model import FusionModel
 from lkcfuse.images import image_from_array, image_to_array, stretch_image
 from lkcfuse.models import load_network, resolve
+from lkcfuse.tasks import Role, Task
 
 
 def sources(*, colours=(1, 3), count=2, size=(20, 30), seed=0):
@@ -261,3 +262,56 @@ def test_a_closed_fuser_fuses_on(fuser):
     with fuser:
         pass
     assert torch.equal(fuser.fuse(first, second), before)
+
+
+# Tasks of one's own: two coloured sources, and sources without order.
+
+EXPOSURES = Task("exposures", (Role("dark", "dark"), Role("bright", "bright")), "blend", False)
+
+
+def blended_chroma(*arrays):
+    """The published formula, on planes centred on 128."""
+    planes = []
+    for array in arrays:
+        luma = array @ np.array([0.299, 0.587, 0.114])
+        cb, cr = (array[..., 2] - luma) / 1.772, (array[..., 0] - luma) / 1.402
+        planes.append(255 * np.stack([cb, cr], -1) + 128)
+    above = sum(plane * abs(plane - 128) for plane in planes)
+    return (above / sum(abs(plane - 128) for plane in planes) - 128) / 255
+
+
+def test_two_coloured_sources_blend_their_chroma(maximum_weights):
+    # Pale colours on a middle grey: the fused luma leaves room for any of them.
+    first, second = (0.5 + 0.1 * (source - 0.5) for source in sources(colours=(3, 3), count=1))
+    arrays = [as_array(source[0]).astype(np.float64) for source in (first, second)]
+    luma = np.maximum(*(array @ np.array([0.299, 0.587, 0.114]) for array in arrays))
+    cb, cr = np.moveaxis(blended_chroma(*arrays), -1, 0)
+    red, blue = luma + 1.402 * cr, luma + 1.772 * cb
+    green = (luma - 0.299 * red - 0.114 * blue) / 0.587
+    expected = np.stack([red, green, blue], -1)
+    fuser = Fuser(EXPOSURES, weights=maximum_weights, device="cpu", threads=1)
+    found = fuser.fuse(*(array.astype(np.float32) for array in arrays))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    torch.testing.assert_close(
+        fuser.model(first, second)[0], torch.from_numpy(found).permute(2, 0, 1), atol=1e-5, rtol=0
+    )
+
+
+def test_of_one_coloured_source_the_colour_stays(maximum_weights):
+    first, second = (0.5 + 0.1 * (source - 0.5) for source in sources(colours=(3, 1), count=1))
+    fuser = Fuser(EXPOSURES, weights=maximum_weights, device="cpu", threads=1)
+    fused = fuser.fuse(first, second)
+    from lkcfuse.fusion.colour import chroma_of
+
+    torch.testing.assert_close(chroma_of(fused), chroma_of(first), atol=1e-5, rtol=0)
+    grey = fuser.fuse(first[:, :1], second)
+    assert grey.shape[1] == 1
+
+
+def test_without_order_nobody_asks_whether_sources_are_swapped(maximum_weights):
+    first, second = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
+    first[..., 0] = 200
+    for task, expected in (("ir-vis", 1), (EXPOSURES, 0)):
+        lines = []
+        Fuser(task, weights=maximum_weights, device="cpu", notify=lines.append).fuse(first, second)
+        assert sum("are they swapped" in line for line in lines) == expected
