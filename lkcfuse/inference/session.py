@@ -35,7 +35,7 @@ from lkcfuse.ops.products import single_threaded
 from lkcfuse.ops.streaming.feature_map import FeatureMap
 from lkcfuse.ops.streaming.layers import SpectrumCache
 from lkcfuse.ops.streaming.offload import GpuOffload
-from lkcfuse.ops.workspace import workspace
+from lkcfuse.ops.workspace import Workspace, use_workspace
 
 Progress = Callable[[float, float], None]
 """Called with (done, total), in any unit, as work goes on."""
@@ -84,6 +84,7 @@ class InferenceSession:
         self._plan: Plan | None = None
         self._spectra = SpectrumCache(0)
         self._pool = MemoryPool()
+        self._workspace = Workspace()
         # For a GPU, the smallest image that it had no room for as a whole.
         self._failed_pixels = float("inf")
 
@@ -102,12 +103,13 @@ class InferenceSession:
         """Give back all memory; a session that is used again begins anew."""
         with self._running:
             self._clear()
+            self._workspace.clear()
             self._plan = None
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the next image need not ask the system for."""
-        return self._spectra.nbytes + self._pool.nbytes + workspace.nbytes
+        return self._spectra.nbytes + self._pool.nbytes + self._workspace.nbytes
 
     def run(
         self, pair: npt.NDArray[np.float32], *, progress: Progress | None = None
@@ -128,7 +130,7 @@ class InferenceSession:
             raise ValueError(f"a pair is (2, H, W), not {pair.shape}")
         tensor = torch.from_numpy(np.ascontiguousarray(pair, dtype=np.float32))
         threads = nullcontext() if self.threads is None else use_threads(self.threads)
-        with self._running, threads, torch.inference_mode():
+        with self._running, threads, use_workspace(self._workspace), torch.inference_mode():
             if self.device.type == "cpu":
                 host = on_host(self.network)
                 return self._run_on_cpu(host, tensor, self.options, progress).numpy()

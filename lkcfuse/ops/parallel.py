@@ -16,6 +16,8 @@ from typing import TypeVar
 
 import torch
 
+from lkcfuse.ops.workspace import use_workspace, workspace
+
 Item = TypeVar("Item")
 
 MOST_WORKERS = 16
@@ -32,7 +34,8 @@ def worker_count() -> int:
 def for_each(work: Callable[[Item], object], items: Iterable[Item]) -> None:
     """Call a function for every item, on `worker_count()` threads, in no particular order.
 
-    Gradients are not recorded. The first exception is raised, and no item is begun after it.
+    Gradients are not recorded, and buffers are taken from the caller's workspace. The first
+    exception is raised, and no item is begun after it.
     """
     workers = worker_count()
     if workers == 1:
@@ -41,10 +44,11 @@ def for_each(work: Callable[[Item], object], items: Iterable[Item]) -> None:
                 work(item)
         return
     remaining = iter(list(items))
+    callers = workspace.workspace
 
     def take_items() -> None:
         try:
-            with torch.no_grad():
+            with torch.no_grad(), use_workspace(callers):
                 for item in remaining:
                     work(item)
         except BaseException:

@@ -1,9 +1,11 @@
-"""Memory kept from call to call."""
+"""Memory kept from call to call, and whose it is."""
 
 from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from weakref import WeakSet
 
 import torch
@@ -16,39 +18,77 @@ class _Buffers(dict[str, Tensor]):
     __hash__ = object.__hash__  # type: ignore[assignment]
 
 
-_EVERY_THREAD: WeakSet[_Buffers] = WeakSet()
+class _OfThread(threading.local):
+    """What a thread has: made anew, with the same argument, in every thread that asks."""
+
+    def __init__(self, every_thread: WeakSet[_Buffers]) -> None:
+        self.buffers = _Buffers()
+        every_thread.add(self.buffers)
 
 
-class Workspace(threading.local):
-    """Buffers kept from call to call, one set a thread.
+class Workspace:
+    """Buffers kept from call to call by one owner, a set for every thread.
 
     Fresh large tensors are mapped and zeroed by the system at every allocation; that alone can
     take as long as the arithmetic.
     """
 
     def __init__(self) -> None:
-        self._buffers = _Buffers()
-        _EVERY_THREAD.add(self._buffers)
+        self._every_thread: WeakSet[_Buffers] = WeakSet()
+        self._of_thread = _OfThread(self._every_thread)
 
     def take(self, name: str, *shape: int) -> Tensor:
         """Return an uninitialised float32 tensor, valid until the same name is taken again."""
         size = math.prod(shape)
-        buffer = self._buffers.get(name)
+        buffers = self._of_thread.buffers
+        buffer = buffers.get(name)
         if buffer is None or buffer.numel() < size:
-            self._buffers.pop(name, None)
-            buffer = self._buffers[name] = new_tensor(size)
+            buffers.pop(name, None)
+            buffer = buffers[name] = new_tensor(size)
         return buffer[:size].view(shape)
 
     def clear(self) -> None:
-        """Give the memory back."""
-        self._buffers.clear()
+        """Give the memory back; no thread may be at work with it."""
+        for buffers in list(self._every_thread):
+            buffers.clear()
 
     @property
     def nbytes(self) -> int:
         """Bytes of all threads' buffers."""
         return sum(
-            buffer.nbytes for buffers in list(_EVERY_THREAD) for buffer in list(buffers.values())
+            buffer.nbytes
+            for buffers in list(self._every_thread)
+            for buffer in list(buffers.values())
         )
+
+
+class _Current(threading.local):
+    """The workspace that a thread works with: that of nobody in particular, unless one is set."""
+
+    def __init__(self, nobodys: Workspace) -> None:
+        self.workspace = nobodys
+
+    def take(self, name: str, *shape: int) -> Tensor:
+        """See `Workspace.take`."""
+        return self.workspace.take(name, *shape)
+
+
+workspace = _Current(Workspace())
+"""Where operators take their buffers from, in the thread that runs them."""
+
+
+@contextmanager
+def use_workspace(owned: Workspace) -> Iterator[None]:
+    """Have operators take their buffers from a workspace, in this thread and those it shares with.
+
+    Args:
+        owned: The workspace; what it holds stays with its owner.
+    """
+    before, workspace.workspace = workspace.workspace, owned
+    try:
+        yield
+    finally:
+        workspace.workspace = before
 
 
 def new_tensor(*shape: int) -> Tensor:
@@ -58,6 +98,3 @@ def new_tensor(*shape: int) -> Tensor:
     """
     with torch.inference_mode(False):
         return torch.empty(shape)
-
-
-workspace = Workspace()

@@ -1,4 +1,6 @@
+import gc
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -175,3 +177,34 @@ def test_an_interrupted_run_leaves_nothing(tmp_path):
         infer(network, PAIR, options=InferenceOptions(scratch=tmp_path), progress=interrupt)
     assert list(tmp_path.iterdir()) == []
     assert abs(infer(network, PAIR) - whole(network)).max() < 1e-4
+
+
+def test_a_closed_session_keeps_nothing_and_two_do_not_meet():
+    sessions = [InferenceSession(random_network(inner=8, seed=seed)) for seed in range(2)]
+    results = []
+    for running in sessions:
+        results += [running.run(PAIR) for _ in range(2)]
+        assert running.nbytes > 1_000_000
+    held = sessions[1].nbytes
+    sessions[0].close()
+    assert (sessions[0].nbytes, sessions[1].nbytes) == (0, held)
+    for index, running in enumerate(sessions):
+        assert (running.run(PAIR) == results[2 * index]).all()
+
+
+def test_what_a_dropped_session_kept_is_gone():
+    running = InferenceSession(random_network(inner=8))
+    running.run(PAIR)
+    buffers = [weakref.ref(buffer) for buffer in running._pool._free]
+    assert buffers
+    del running
+    gc.collect()
+    assert not any(buffer() is not None for buffer in buffers)
+
+
+def test_a_session_has_threads_of_its_own_number():
+    before, seen = torch.get_num_threads(), []
+    running = InferenceSession(random_network(), threads=3)
+    running.run(PAIR, progress=lambda *_: seen.append(torch.get_num_threads()))
+    assert set(seen) == {3}
+    assert torch.get_num_threads() == before

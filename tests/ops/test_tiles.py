@@ -3,7 +3,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lkcfuse.ops.tiles import direct_cost, plan_tiles
-from lkcfuse.ops.workspace import Workspace
 
 
 @settings(deadline=None, max_examples=60)
@@ -32,13 +31,3 @@ def test_the_cost_model_takes_fft_where_it_pays(size, kernel, channels, by_fft):
     assert (plan is not None) == by_fft
     if plan is not None:
         assert plan.cost(channels, channels) < direct_cost(size, size, kernel, channels, channels)
-
-
-def test_a_workspace_hands_out_the_same_memory_again():
-    workspace = Workspace()
-    first = workspace.take("a", 10, 10)
-    assert workspace.take("a", 5, 7).data_ptr() == first.data_ptr()
-    assert workspace.take("b", 5, 7).data_ptr() != first.data_ptr()
-    assert workspace.take("a", 20, 10).shape == (20, 10)
-    workspace.clear()
-    assert workspace.take("a", 2).shape == (2,)
