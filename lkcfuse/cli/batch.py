@@ -29,7 +29,7 @@ from lkcfuse.cli.batch_options import (
     StrictOption,
     WorkersOption,
 )
-from lkcfuse.cli.batch_output import show_plan, summarise, tell, work_through
+from lkcfuse.cli.batch_output import notify_of_plan, show_plan, summarise, work_through
 from lkcfuse.cli.options import (
     DeviceOption,
     InvertFirstOption,
@@ -126,7 +126,7 @@ def batch(
     plan = _plan(first, second, folder, pairs, match, from_stdin, null, format_name)
     if metrics is not None:
         check_not_used(metrics, [*plan.files(), pairs])
-    tell(plan, out, strict=strict)
+    notify_of_plan(plan, out, strict=strict)
     if part is not None:
         plan = plan.part(*part)
         out.note(f"shard {shard}: {count(len(plan.pairs), 'pair')}")

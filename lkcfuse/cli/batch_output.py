@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NAMES_SHOWN = 10
 
 
-def tell(plan: Plan, out: Output, *, strict: bool) -> None:
+def notify_of_plan(plan: Plan, out: Output, *, strict: bool) -> None:
     """Say what was found, and which files have no partner."""
     alone = (*plan.only_first, *plan.only_second)
     text = f"{count(len(plan.pairs), 'pair')}"

@@ -89,7 +89,7 @@ def fuse(
         manifest=manifest,
         offline=offline,
         options=inference_options(tile, memory, scratch, precision),
-        notify=out.tell,
+        notify=out.notify,
     )
     target = None if destination == STREAM else destination
     check_output(target, format=format_name, overwrite=force)

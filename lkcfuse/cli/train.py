@@ -193,7 +193,7 @@ def train(
                     plan,
                     width_given=width is not None,
                     kernels_given=kernels is not None,
-                    notify=out.tell,
+                    notify=out.notify,
                     progress=progress,
                 )
         _check_output(output, plan, resume=resume, force=force)

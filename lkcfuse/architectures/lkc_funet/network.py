@@ -19,7 +19,7 @@ from lkcfuse.architectures.lkc_funet.blocks import (
 )
 from lkcfuse.architectures.lkc_funet.config import LEVELS, SIZE_MULTIPLE, NetworkConfig
 from lkcfuse.ops.large_kernel import LargeKernelConv2d
-from lkcfuse.ops.padding import pad_to_multiple
+from lkcfuse.ops.padding import cropped, pad_to_multiple
 
 Block = TypeVar("Block", bound=nn.Module)
 
@@ -136,7 +136,7 @@ class LKCFUNet(nn.Module):
         if pair.ndim != 4 or pair.shape[1] != 2 or min(pair.shape[2:]) < 1:
             raise ValueError(f"the network takes (N, 2, H, W), not {tuple(pair.shape)}")
         height, width = pair.shape[2:]
-        result = self._features(pad_to_multiple(pair, SIZE_MULTIPLE))[:, :, :height, :width]
+        result = cropped(self._features(pad_to_multiple(pair, SIZE_MULTIPLE)), height, width)
         if self.config.base == "max":
             result = result + pair.amax(1, keepdim=True)
         return result

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
 from lkcfuse.architectures.gradient_block import GradientBlock
-from lkcfuse.ops.padding import pad_to_multiple
+from lkcfuse.ops.padding import cropped, pad_to_multiple
 
 SIZE_MULTIPLE = 8
 STEP = 0.1
@@ -134,4 +134,4 @@ class LTOFusion(nn.Module):
         fused = torch.maximum(a, b)
         for _ in range(self.steps):
             fused = (fused + self.action(self.policy(a, b, fused))).clamp(0, 1)
-        return fused[:, :, :height, :width]
+        return cropped(fused, height, width)
