@@ -104,6 +104,8 @@ class TrainingConfig:
         symmetric: Whether every kernel is kept the same under mirroring and quarter turns, so that
             a mirrored or turned pair gives the mirrored or turned picture: see
             `lkcfuse.training.symmetry`.
+        centres: Whether large kernels learn as the sum of themselves and a 3x3 kernel at their
+            centre, with `muon`: see `lkcfuse.training.centres`.
         seed: Decides the initial weights, the order of the data and its augmentation.
         augmentation: How crops are varied.
         loss: The weights of the loss.
@@ -132,6 +134,7 @@ class TrainingConfig:
     keep: str = "best"
     mixed_precision: bool = True
     symmetric: bool = False
+    centres: bool = False
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: LossWeights = field(default_factory=LossWeights)
@@ -146,7 +149,7 @@ class TrainingConfig:
         for name, choices in _CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 raise UsageError(f"{name} is {value!r}: it must be {' or '.join(choices)}")
-        for name in ("mixed_precision", "symmetric"):
+        for name in ("mixed_precision", "symmetric", "centres"):
             if not isinstance(value := getattr(self, name), bool):
                 raise UsageError(f"{name} is {value!r}: give true or false")
         if self.minutes is not None:

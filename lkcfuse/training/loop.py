@@ -22,6 +22,7 @@ from lkcfuse.models.checkpoint import Checkpoint, load_network, save_checkpoint
 from lkcfuse.models.metadata import to_metadata
 from lkcfuse.ops.large_kernel import use_mixed_precision
 from lkcfuse.training.average import one_cycle, update_average
+from lkcfuse.training.centres import add_initial_centres
 from lkcfuse.training.config import PROCESSING, SMALLEST_CROP, TrainingConfig
 from lkcfuse.training.data import PairSet, fingerprint
 from lkcfuse.training.gradients import gradient
@@ -174,13 +175,20 @@ class _Run:
         network = LKCFUNet(config.network(), dropout=config.dropout, drop_path=config.drop_path)
         if init is not None:
             network.load_state_dict(init.network().state_dict())
+        elif config.centres:
+            add_initial_centres(network)
         if config.symmetric:
             make_symmetric(network, keep_size=init is None)
         self.network = network.to(device)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         if config.mixed_precision:
             use_mixed_precision(self.network)
-        self.optimizer = Optimizer(self.network, config.optimizer, weight_decay=config.weight_decay)
+        self.optimizer = Optimizer(
+            self.network,
+            config.optimizer,
+            weight_decay=config.weight_decay,
+            centres=config.centres,
+        )
         self.identity = identity_of(config, data, init)
         self.counters = Counters()
         self.recent = math.nan

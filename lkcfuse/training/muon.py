@@ -16,14 +16,16 @@ MOMENTUM = 0.95
 # The odd polynomial whose repetition brings singular values near 1, from any below it.
 COEFFICIENTS = (3.4445, -4.775, 2.0315)
 REPETITIONS = 5
-# The root mean square of AdamW's steps, as a share of the learning rate (Liu and others, 2025).
-ADAMW_RMS = 0.2
+# A step's spectral norm at a learning rate of 1. So one rate serves AdamW's parameters as well.
+LENGTH = 16.0
 
 
 class Muon(torch.optim.Optimizer):
     """Momentum whose steps are replaced by the nearest orthogonal matrix.
 
-    Steps are as long as AdamW's, so that one learning rate serves both.
+    Steps have one spectral norm whatever the matrix's shape. As long as AdamW's by the root mean
+    square of their values, as often advised, they would be 25 times as long in a 15x15 kernel as in
+    a 1x1 one, which would hardly learn beside it.
 
     Args:
         matrices: What is trained, each of two dimensions.
@@ -31,7 +33,6 @@ class Muon(torch.optim.Optimizer):
 
     References:
         K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
-        J. Liu et al., "Muon is scalable for LLM training", arXiv:2502.16982, 2025.
     """
 
     def __init__(self, matrices: Iterable[Tensor], *, weight_decay: float) -> None:
@@ -51,9 +52,8 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(matrix)
                 momentum = state["momentum"].lerp_(matrix.grad, 1 - MOMENTUM)
                 ahead = matrix.grad.lerp(momentum, MOMENTUM)  # Nesterov's
-                length = ADAMW_RMS * max(matrix.shape) ** 0.5
                 matrix.mul_(1 - rate * group["weight_decay"])
-                matrix.add_(orthogonal(ahead), alpha=-rate * length)
+                matrix.add_(orthogonal(ahead), alpha=-rate * LENGTH)
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
         next to nothing.
     """
     upright = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if upright else matrix
+    x: Tensor = matrix.T if upright else matrix
     x = x / x.norm().clamp_min(1e-7)
     linear, cubic, quintic = COEFFICIENTS
     for _ in range(REPETITIONS):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lkcfuse.architectures.lkc_funet import LKCFUNet
 from lkcfuse.ops.depthwise import DepthwiseConv2d
+from lkcfuse.training.centres import centre_of, large_kernels
 from lkcfuse.training.muon import Muon
 
 BETAS = (0.9, 0.99)
@@ -26,9 +27,13 @@ class Optimizer:
         network: What is trained; its parameters stay where they are in memory.
         name: `adamw` or `muon`.
         weight_decay: On the kernels alone.
+        centres: Whether Muon also makes steps with the centres of the large kernels by themselves:
+            see `lkcfuse.training.centres`.
     """
 
-    def __init__(self, network: LKCFUNet, name: str, *, weight_decay: float) -> None:
+    def __init__(
+        self, network: LKCFUNet, name: str, *, weight_decay: float, centres: bool = False
+    ) -> None:
         matrices = _matrices(network) if name == "muon" else []
         ours = {id(parameter) for parameter in matrices}
         rest = [p for p in network.parameters() if id(p) not in ours]
@@ -42,15 +47,29 @@ class Optimizer:
         if self._views:
             views = [view for _, view in self._views]
             self._parts.append(Muon(views, weight_decay=weight_decay))
+        self._centres = [
+            (kernel, torch.zeros_like(centre_of(kernel)).flatten(1))
+            for kernel in (large_kernels(network) if centres else ())
+            if id(kernel) in ours
+        ]
+        if self._centres:
+            self._parts.append(Muon([steps for _, steps in self._centres], weight_decay=0.0))
 
     def step(self, rate: float) -> None:
         """Change the parameters by their gradients, at a learning rate."""
         for parameter, view in self._views:
             view.grad = None if parameter.grad is None else parameter.grad.flatten(1)
+        for kernel, steps in self._centres:
+            steps.grad = None if kernel.grad is None else centre_of(kernel.grad).flatten(1)
         for part in self._parts:
             for group in part.param_groups:
                 group["lr"] = rate
             part.step()
+        with torch.no_grad():
+            for kernel, steps in self._centres:
+                centre = centre_of(kernel)
+                centre.add_(steps.view(centre.shape))
+                steps.zero_()
 
     def state_dict(self) -> list[dict[str, Any]]:
         """Return what has to be kept to go on."""
