@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from lkcfuse.errors import InputError
 
-if TYPE_CHECKING:
-    import torch
-    from typing_extensions import TypeIs
 
-
-def is_tensor(value: object) -> TypeIs[torch.Tensor]:
+def is_tensor(value: object) -> bool:
     """Whether a value is a tensor; who has one has imported torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
