@@ -13,13 +13,16 @@ def test_hub_address_takes_main_unless_told():
     assert parse_hub_address("hf://a/b/c/d.pth@feature/x").revision == "feature/x"
 
 
+@pytest.mark.parametrize("text", ["hf://a/b", "hf://a/b/", "hf://a/b@main"])
+def test_a_repository_alone_stands_for_its_model(text):
+    assert parse_hub_address(text) == HubSource("a/b", "model.safetensors", "main")
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "hf://",
         "hf://a",
-        "hf://a/b",
-        "hf://a/b/",
         "hf://a/b/c",
         "hf://a/b/../c.pth",
         "hf://a/../c.pth",
