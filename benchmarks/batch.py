@@ -48,7 +48,7 @@ from lkcfuse.batch.journal import FOLDER, JOURNAL, Journal, read_state
 from lkcfuse.batch.records import FileRecord, PairRecord
 from lkcfuse.batch.settings import Settings
 from lkcfuse.batch.stages import relative_output
-from lkcfuse.fuser import Fuser
+from lkcfuse.fusion.fuser import Fuser
 
 STAGES = ("read", "fuse", "encode")
 

@@ -37,8 +37,8 @@ def run_once(way: str, side: int, inner: int, memory: int) -> None:
     import numpy as np
     import torch
 
+    from lkcfuse.architectures.lkc_funet import LKCFUNet, NetworkConfig
     from lkcfuse.inference import InferenceOptions, infer
-    from lkcfuse.network import LKCFUNet, NetworkConfig
 
     network = LKCFUNet(NetworkConfig(inner=inner)).eval().requires_grad_(False)
     pair = np.random.default_rng(0).random((2, side, side), dtype=np.float32)
@@ -102,17 +102,18 @@ def show_naive(first: Path, second: Path, picture: Path | None) -> None:
 
     from lkcfuse.images import read_pair
     from lkcfuse.inference import InferenceOptions, infer
-    from lkcfuse.network import load_network
-    from lkcfuse.weights import resolve
+    from lkcfuse.models import resolve
+    from lkcfuse.models.checkpoint import load_network
 
     pair = read_pair(first, second)
     weights = resolve(None, "ir-vis")
     network = load_network(weights.path)
-    low, high = weights.input_range
+    processing = weights.processing
+    (low, high), (black, white) = processing.input_range, processing.output_range
     lumas = {"first": pair.first.luma, "second": pair.second.luma}
-    inputs = np.stack([lumas[source] for source in weights.channel_order]) * (high - low) + low
+    inputs = np.stack([lumas[source] for source in processing.channel_order]) * (high - low) + low
     inputs = inputs.astype(np.float32)
-    scale = 255 / (weights.output_range[1] - weights.output_range[0])
+    scale = 255 / (white - black)
     with torch.inference_mode():
         whole = network(torch.from_numpy(inputs)[None])[0, 0].numpy()
     exact = infer(network, inputs, options=InferenceOptions(tile=NAIVE_TILE))
@@ -136,7 +137,7 @@ def show_naive(first: Path, second: Path, picture: Path | None) -> None:
             f"steps across seams of {seams.mean():.4f} on average, {seams.max():.4f} at most"
         )
     if picture is not None:
-        planes = [(result - weights.output_range[0]) * scale for result in (whole, naive)] + [
+        planes = [(result - black) * scale for result in (whole, naive)] + [
             128 + 8 * scale * (naive - whole)
         ]
         sheet = np.concatenate(planes, axis=1).clip(0, 255).round().astype(np.uint8)

@@ -29,9 +29,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lkcfuse.inference import infer
-from lkcfuse.network import LKCFUNet, NetworkConfig, save_checkpoint
-from lkcfuse.network.large_kernel import LargeKernelConv2d
+from lkcfuse.architectures.lkc_funet import LKCFUNet, NetworkConfig
+from lkcfuse.inference import InferenceSession
+from lkcfuse.models.checkpoint import save_checkpoint
+from lkcfuse.ops.large_kernel import LargeKernelConv2d
 
 SIZES = {"256x256": (256, 256), "640x480": (480, 640)}
 FULL_SIZE = {"1920x1080": (1080, 1920)}
@@ -132,11 +133,12 @@ def measure(inner: int, height: int, width: int) -> None:
     times = Times(f"inner={inner} {width}x{height}")
     expected = time_reference(inner, pair, times)
     ours = make_network(inner)
-    for _ in range(2):  # the kernels' spectra are kept from the second image of a size on
-        fused = infer(ours, pair)
-    times["ours"] = best_time(lambda: infer(ours, pair), 10)
-    fresh = make_network(inner)
-    times["ours, first image"] = best_time(lambda: infer(fresh, pair), 0)
+    with InferenceSession(ours) as session:
+        for _ in range(2):  # the kernels' spectra are kept from the second image of a size on
+            fused = session.run(pair)
+        times["ours"] = best_time(lambda: session.run(pair), 10)
+    with InferenceSession(make_network(inner)) as fresh:
+        times["ours, first image"] = best_time(lambda: fresh.run(pair), 0)
     work = multiplications(ours, height, width)
     difference = abs(fused - expected).max()
     for name in ("ours", "ours, first image", "conv2d", "conv2d, channels-last"):

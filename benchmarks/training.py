@@ -22,14 +22,15 @@ apply_library_settings()  # as the command line does, for all that is compared
 import torch
 from torch import Tensor, nn
 
-from lkcfuse.network import LKCFUNet, NetworkConfig, load_network
-from lkcfuse.network.depthwise import DepthwiseConv2d
-from lkcfuse.network.large_kernel import LargeKernelConv2d, use_mixed_precision
+from lkcfuse.architectures.lkc_funet import LKCFUNet, NetworkConfig
+from lkcfuse.models import resolve
+from lkcfuse.models.checkpoint import load_network
+from lkcfuse.ops.depthwise import DepthwiseConv2d
+from lkcfuse.ops.large_kernel import LargeKernelConv2d, use_mixed_precision
 from lkcfuse.training.filters import gaussian_taps, valid_filter
 from lkcfuse.training.gradients import gradient, gradient_of_batch
 from lkcfuse.training.losses import LossWeights
 from lkcfuse.training.optimizer import Optimizer
-from lkcfuse.weights import resolve
 
 WEIGHTS = LossWeights(consistency=1.0)
 PACKAGED_WIDTH = 8
@@ -38,9 +39,9 @@ PACKAGED_WIDTH = 8
 def make_network(inner: int) -> LKCFUNet:
     """The packaged network at its width, else random weights that all have a gradient."""
     if inner == PACKAGED_WIDTH:
-        network = (
-            load_network(resolve("lkcfuse-ir-vis", "ir-vis").path).requires_grad_(True).train()
-        )
+        packaged = load_network(resolve("lkcfuse-ir-vis", "ir-vis").path)
+        assert isinstance(packaged, LKCFUNet)
+        network = packaged.requires_grad_(True).train()
     else:
         torch.manual_seed(0)
         network = LKCFUNet(NetworkConfig(inner=inner, base="max")).train()

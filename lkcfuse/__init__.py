@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 from lkcfuse.version import __version__
 
 if TYPE_CHECKING:
-    from lkcfuse.fuser import Fuser, fuse
+    from lkcfuse.fusion.fuser import Fuser, fuse
+    from lkcfuse.fusion.model import FusionModel
     from lkcfuse.tasks import Task
 
-__all__ = ["Fuser", "Task", "__version__", "fuse"]
+__all__ = ["Fuser", "FusionModel", "Task", "__version__", "fuse"]
 
-_HOME = {"Fuser": "lkcfuse.fuser", "fuse": "lkcfuse.fuser", "Task": "lkcfuse.tasks"}
+_HOME = {
+    "Fuser": "lkcfuse.fusion.fuser",
+    "FusionModel": "lkcfuse.fusion.model",
+    "fuse": "lkcfuse.fusion.fuser",
+    "Task": "lkcfuse.tasks",
+}
 
 
 def __getattr__(name: str) -> object:

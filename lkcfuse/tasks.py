@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from lkcfuse.errors import UsageError
+
+Chroma = Literal["second", "none", "blend"]
+"""Where a fused image's chroma comes from: the second source; nowhere; or both sources, weighed at
+each pixel by how colourful they are there."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """What one source of a task is.
+
+    Attributes:
+        modality: What people call it: `infrared`, `MRI`.
+        folder: Name of the folder that data sets keep such images in.
+    """
+
+    modality: str
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -13,22 +31,49 @@ class Task:
 
     Attributes:
         name: The name on the command line and in the manifest of weights.
-        first: Modality of the first source (structure or heat), always reduced to luma.
-        second: Modality of the second source.
-        keeps_chroma: Whether the result takes the second source's chroma. Where it does not, a
-            coloured second source is reduced to luma and the result is grey.
+        sources: The roles of the first source (structure or heat) and of the second.
+        chroma: Where the result's chroma comes from. A coloured source whose chroma is not used is
+            reduced to its luma.
+        ordered: Whether it matters which source comes first.
+
+    Raises:
+        ValueError: There is no such chroma policy.
     """
 
     name: str
-    first: str
-    second: str
-    keeps_chroma: bool
+    sources: tuple[Role, Role]
+    chroma: Chroma = "second"
+    ordered: bool = True
+
+    def __post_init__(self) -> None:
+        if self.chroma not in get_args(Chroma):
+            choices = ", ".join(get_args(Chroma))
+            raise ValueError(f"chroma is {self.chroma!r}: it must be one of {choices}")
+
+    @property
+    def first(self) -> str:
+        """Modality of the first source."""
+        return self.sources[0].modality
+
+    @property
+    def second(self) -> str:
+        """Modality of the second source."""
+        return self.sources[1].modality
+
+    @property
+    def keeps_chroma(self) -> bool:
+        """Whether a result can be coloured."""
+        return self.chroma != "none"
 
 
-IR_VIS = Task("ir-vis", "infrared", "visible", keeps_chroma=True)
-MRI_CT = Task("mri-ct", "MRI", "CT", keeps_chroma=False)
-MRI_PET = Task("mri-pet", "MRI", "PET", keeps_chroma=True)
-MRI_SPECT = Task("mri-spect", "MRI", "SPECT", keeps_chroma=True)
+_INFRARED, _VISIBLE = Role("infrared", "ir"), Role("visible", "vis")
+_MRI, _CT = Role("MRI", "mri"), Role("CT", "ct")
+_PET, _SPECT = Role("PET", "pet"), Role("SPECT", "spect")
+
+IR_VIS = Task("ir-vis", (_INFRARED, _VISIBLE), "second")
+MRI_CT = Task("mri-ct", (_MRI, _CT), "none")
+MRI_PET = Task("mri-pet", (_MRI, _PET), "second")
+MRI_SPECT = Task("mri-spect", (_MRI, _SPECT), "second")
 
 TASKS: dict[str, Task] = {task.name: task for task in (IR_VIS, MRI_CT, MRI_PET, MRI_SPECT)}
 

@@ -38,17 +38,19 @@ def make_weights(tmp_path_factory):
     """
     import torch
 
-    from lkcfuse.network import LKCFUNet, NetworkConfig, save_checkpoint
-    from lkcfuse.weights.metadata import Feed
+    from lkcfuse.architectures.lkc_funet import LKCFUNet, NetworkConfig
+    from lkcfuse.architectures.processing import Processing
+    from lkcfuse.models.checkpoint import save_checkpoint
+    from lkcfuse.models.metadata import to_metadata
 
-    def make(base="max", *, change=None, **feed):
+    def make(base="max", *, change=None, **processing):
         torch.manual_seed(7)
         network = LKCFUNet(NetworkConfig(inner=2, base=base)).eval()
         if change is not None:
             with torch.no_grad():
                 change(network)
         path = tmp_path_factory.mktemp("weights") / f"{base}.safetensors"
-        save_checkpoint(path, network, metadata=Feed(**feed).to_metadata())
+        save_checkpoint(path, network, metadata=to_metadata(Processing(**processing)))
         return path
 
     return make

@@ -49,7 +49,7 @@ def test_where_the_processor_has_them_numpy_takes_the_wider_kernels():
     code = """
 from lkcfuse.environment import apply_library_settings, has_unused_avx512
 apply_library_settings()
-from lkcfuse.network.products import numpy_is_faster
+from lkcfuse.ops.products import numpy_is_faster
 print(has_unused_avx512() == numpy_is_faster())"""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS")}
     done = subprocess.run(

@@ -220,7 +220,8 @@ def test_walk_through_names_only_what_is_there() -> None:
 
 
 def test_results_come_from_the_command_with_the_weights_given(tmp_path: Path) -> None:
-    from lkcfuse.network import LKCFUNet, NetworkConfig, save_checkpoint
+    from lkcfuse.architectures.lkc_funet import LKCFUNet, NetworkConfig
+    from lkcfuse.models.checkpoint import save_checkpoint
 
     # Any network will do: what is tested is that every pair goes through the command.
     network = LKCFUNet(NetworkConfig(inner=2, kernels=(3, 3, 3), base="max"))

@@ -67,7 +67,7 @@ def test_the_packaged_weights_are_those_of_the_manifest(wheel):
         for entry in manifest["weights"]
         if "packaged" in entry["source"]
     }
-    folder = wheel / "lkcfuse" / "weights" / "files"
+    folder = wheel / "lkcfuse" / "models" / "files"
     assert {path.name for path in folder.glob("*")} == set(packaged)
     for name, entry in packaged.items():
         content = (folder / name).read_bytes()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lkcfuse.errors import UsageError
-from lkcfuse.tasks import MRI_PET, TASKS, get_task
+from lkcfuse.tasks import MRI_PET, TASKS, Task, get_task
 
 
 def test_the_four_tasks_and_where_their_colour_comes_from():
@@ -23,3 +23,13 @@ def test_a_task_is_found_by_name_or_is_itself():
 def test_an_unknown_task_lists_the_known():
     with pytest.raises(UsageError, match=r"'ct-mri'.*ir-vis, mri-ct, mri-pet, mri-spect"):
         get_task("ct-mri")
+
+
+def test_roles_name_modalities_and_folders():
+    assert (MRI_PET.first, MRI_PET.second) == ("MRI", "PET")
+    assert [role.folder for role in TASKS["ir-vis"].sources] == ["ir", "vis"]
+
+
+def test_an_unknown_chroma_policy_is_refused():
+    with pytest.raises(ValueError, match=r"'both'.*second, none, blend"):
+        Task("x", MRI_PET.sources, "both")

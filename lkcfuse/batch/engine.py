@@ -14,7 +14,7 @@ from lkcfuse.batch.plan import Plan, PlannedPair
 from lkcfuse.batch.records import PairRecord
 from lkcfuse.batch.settings import Settings
 from lkcfuse.batch.stages import Stages, relative_output
-from lkcfuse.fuser import Fuser, Progress
+from lkcfuse.fusion.fuser import Fuser, Progress
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from lkcfuse.batch.claim import Shard, busy, disagreement, is_beside, lock_name
 from lkcfuse.batch.journal import FOLDER
 from lkcfuse.errors import ResourceError, UsageError
-from lkcfuse.fuser import Notify
+from lkcfuse.fusion.fuser import Notify
 from lkcfuse.notes import Note
 from lkcfuse.remote import RemotePath
 

@@ -18,7 +18,7 @@ from lkcfuse.batch.engine import Finished, Work
 from lkcfuse.batch.plan import PlannedPair
 from lkcfuse.batch.records import PairRecord
 from lkcfuse.batch.stages import DiskError, Sources
-from lkcfuse.fuser import Fuser, Progress
+from lkcfuse.fusion.fuser import Fuser, Progress
 from lkcfuse.images import Image
 
 AHEAD = 3

@@ -12,7 +12,7 @@ from lkcfuse.batch import ray_run
 from lkcfuse.batch.engine import Finished, Work
 from lkcfuse.batch.ray_cluster import Cluster, require_ray
 from lkcfuse.errors import UsageError
-from lkcfuse.fuser import Fuser, Progress
+from lkcfuse.fusion.fuser import Fuser, Progress
 
 
 class RayEngine:

@@ -21,7 +21,7 @@ from lkcfuse.batch.segments import Segments
 from lkcfuse.batch.settings import Settings
 from lkcfuse.batch.stages import DiskError
 from lkcfuse.errors import InputError, ResourceError
-from lkcfuse.fuser import Fuser, Notify
+from lkcfuse.fusion.fuser import Fuser, Notify
 from lkcfuse.remote import Location, RemotePath
 from lkcfuse.version import __version__
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lkcfuse.fuser import Fuser
+from lkcfuse.fusion.fuser import Fuser
 from lkcfuse.images.formats import Format
 
 
@@ -27,6 +27,7 @@ class Settings:
         channel_order: Which source is which channel.
         invert_first: Whether the first image is inverted.
         format: Name of the outputs' format.
+        stretch: Whether outputs are stretched to the whole range.
     """
 
     task: str
@@ -37,6 +38,7 @@ class Settings:
     channel_order: tuple[str, ...]
     invert_first: bool
     format: str
+    stretch: bool = False
 
     @classmethod
     def of(cls, fuser: Fuser, chosen: Format, *, invert_first: bool) -> Settings:
@@ -47,24 +49,29 @@ class Settings:
                 "task": fuser.task.name,
                 "weights": weights.name,
                 "weights_sha256": weights.sha256,
-                "input_range": weights.input_range,
-                "output_range": weights.output_range,
-                "channel_order": weights.channel_order,
+                "input_range": weights.processing.input_range,
+                "output_range": weights.processing.output_range,
+                "channel_order": weights.processing.channel_order,
                 "invert_first": invert_first,
                 "format": chosen.name,
+                "stretch": weights.processing.stretch,
             }
         )
 
     @property
     def key(self) -> str:
         """16 hexadecimal digits that stand for everything but the weights' name."""
-        fields = {name: value for name, value in asdict(self).items() if name != "weights"}
+        fields = {name: value for name, value in self.to_record().items() if name != "weights"}
         text = json.dumps(fields, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_record(self) -> dict[str, Any]:
         """Return the settings as JSON has them."""
-        return asdict(self)
+        record = asdict(self)
+        if not self.stretch:
+            # As journals had it before there was a stretch: their keys stay valid.
+            del record["stretch"]
+        return record
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Settings:
@@ -84,6 +91,7 @@ class Settings:
             channel_order=tuple(str(source) for source in record["channel_order"]),
             invert_first=bool(record["invert_first"]),
             format=str(record["format"]),
+            stretch=bool(record.get("stretch", False)),
         )
 
     def differences(self, other: Settings) -> list[str]:
@@ -91,10 +99,11 @@ class Settings:
         found = []
         if self.weights_sha256 != other.weights_sha256:
             found.append(f"weights {self.weights} ({self.weights_sha256[:12]})")
-        elif (self.input_range, self.output_range, self.channel_order) != (
+        elif (self.input_range, self.output_range, self.channel_order, self.stretch) != (
             other.input_range,
             other.output_range,
             other.channel_order,
+            other.stretch,
         ):
             found.append(f"weights {self.weights} fed in another way")
         if self.task != other.task:

@@ -21,7 +21,7 @@ from lkcfuse.batch.plan import PlannedPair
 from lkcfuse.batch.records import PairRecord
 from lkcfuse.batch.stages import Sources, Stages
 from lkcfuse.errors import LkcfuseError, ResourceError, UsageError, WeightsError
-from lkcfuse.fuser import Fuser
+from lkcfuse.fusion.fuser import Fuser
 from lkcfuse.images import Image
 from lkcfuse.version import __version__
 

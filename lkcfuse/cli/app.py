@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from lkcfuse.cli import batch, doctor, failures, fuse, output, streams, train, weights
+from lkcfuse.cli import batch, doctor, export, failures, fuse, output, streams, train, weights
 from lkcfuse.cli import eval as evaluation
 from lkcfuse.environment import apply_library_settings
 from lkcfuse.version import __version__
@@ -163,5 +163,6 @@ app.command()(fuse.fuse)
 app.command()(batch.batch)
 app.command("eval")(evaluation.evaluate)
 app.command()(train.train)
+app.command()(export.export)
 app.command()(doctor.doctor)
 app.add_typer(weights.app, name="weights")

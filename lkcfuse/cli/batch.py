@@ -29,7 +29,7 @@ from lkcfuse.cli.batch_options import (
     StrictOption,
     WorkersOption,
 )
-from lkcfuse.cli.batch_output import show_plan, summarise, tell, work_through
+from lkcfuse.cli.batch_output import notify_of_plan, show_plan, summarise, work_through
 from lkcfuse.cli.options import (
     DeviceOption,
     InvertFirstOption,
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from lkcfuse.batch import Plan
     from lkcfuse.batch.engine import Engine
     from lkcfuse.batch.scoring import Scorer
-    from lkcfuse.fuser import Fuser
+    from lkcfuse.fusion.fuser import Fuser
 
 
 def batch(
@@ -100,7 +100,7 @@ def batch(
     """
     from lkcfuse.atomic import check_not_used
     from lkcfuse.batch import open_batch
-    from lkcfuse.fuser import Fuser
+    from lkcfuse.fusion.fuser import Fuser
 
     out = Output(as_json, quiet)
     warn = Warnings(out)
@@ -126,7 +126,7 @@ def batch(
     plan = _plan(first, second, folder, pairs, match, from_stdin, null, format_name)
     if metrics is not None:
         check_not_used(metrics, [*plan.files(), pairs])
-    tell(plan, out, strict=strict)
+    notify_of_plan(plan, out, strict=strict)
     if part is not None:
         plan = plan.part(*part)
         out.note(f"shard {shard}: {count(len(plan.pairs), 'pair')}")

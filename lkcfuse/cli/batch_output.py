@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from lkcfuse.batch import Batch, Outcome, Plan
     from lkcfuse.batch.engine import Engine
     from lkcfuse.batch.scoring import Scorer
-    from lkcfuse.fuser import Fuser
+    from lkcfuse.fusion.fuser import Fuser
 
 _NAMES_SHOWN = 10
 
 
-def tell(plan: Plan, out: Output, *, strict: bool) -> None:
+def notify_of_plan(plan: Plan, out: Output, *, strict: bool) -> None:
     """Say what was found, and which files have no partner."""
     alone = (*plan.only_first, *plan.only_second)
     text = f"{count(len(plan.pairs), 'pair')}"

@@ -34,7 +34,7 @@ def formats() -> list[str]:
 
 def weights() -> list[str]:
     """Return the names of the built-in manifest."""
-    from lkcfuse.weights.manifest import load_manifest
+    from lkcfuse.models.manifest import load_manifest
 
     return [entry.name for entry in load_manifest().entries]
 

@@ -77,7 +77,7 @@ def fuse(
     destination = str(output)
     _check_streams(first, second, destination, as_json=as_json)
 
-    from lkcfuse.fuser import Fuser
+    from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import Pair, check_files, check_output, write_image
 
     out = Output(as_json, quiet)
@@ -89,7 +89,7 @@ def fuse(
         manifest=manifest,
         offline=offline,
         options=inference_options(tile, memory, scratch, precision),
-        notify=out.tell,
+        notify=out.notify,
     )
     target = None if destination == STREAM else destination
     check_output(target, format=format_name, overwrite=force)

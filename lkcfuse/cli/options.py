@@ -15,6 +15,7 @@ import typer
 from lkcfuse.cli import completion
 from lkcfuse.errors import UsageError
 from lkcfuse.remote import is_url
+from lkcfuse.tasks import TASKS
 
 if TYPE_CHECKING:
     from lkcfuse.inference import InferenceOptions
@@ -40,7 +41,7 @@ TaskOption = Annotated[
         "--task",
         "-t",
         metavar="TASK",
-        help="What the pair shows: ir-vis, mri-ct, mri-pet or mri-spect.",
+        help=f"What the pair shows: {', '.join(TASKS)}.",
         autocompletion=completion.tasks,
     ),
 ]

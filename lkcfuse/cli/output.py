@@ -89,7 +89,7 @@ class Output:
         if not self.quiet:
             print(f"lkcfuse: warning: {message}", file=sys.stderr, flush=True)
 
-    def tell(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Say what came through a `notify` callback: as a note if it is one, else as a warning."""
         (self.note if isinstance(message, Note) else self.warn)(message)
 
@@ -138,7 +138,7 @@ class Warnings:
             self._told.add(message)
         self._count += not isinstance(message, Note)
         if isinstance(message, Note) or self._count <= _WARNINGS_SHOWN:
-            self._out.tell(message)
+            self._out.notify(message)
 
     def close(self) -> None:
         """Say how many were not shown."""

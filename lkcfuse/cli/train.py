@@ -22,7 +22,7 @@ from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
-    from lkcfuse.network import Checkpoint
+    from lkcfuse.models.checkpoint import Checkpoint
     from lkcfuse.training.config import TrainingConfig
     from lkcfuse.training.loop import TrainingData, TrainingResult
     from lkcfuse.training.recipe import Recipe
@@ -193,7 +193,7 @@ def train(
                     plan,
                     width_given=width is not None,
                     kernels_given=kernels is not None,
-                    notify=out.tell,
+                    notify=out.notify,
                     progress=progress,
                 )
         _check_output(output, plan, resume=resume, force=force)

@@ -15,9 +15,9 @@ from lkcfuse.cli.output import Output
 from lkcfuse.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from lkcfuse.weights.entry import Entry
-    from lkcfuse.weights.manifest import Manifest
-    from lkcfuse.weights.store import Store
+    from lkcfuse.models.entry import Entry
+    from lkcfuse.models.manifest import Manifest
+    from lkcfuse.models.store import Store
 
 app = typer.Typer(help="List, fetch, verify and remove checkpoints.", rich_markup_mode=None)
 
@@ -70,7 +70,7 @@ def list_weights(
 
     A task's default is the first one that lists it.
     """
-    from lkcfuse.weights.card import size_text
+    from lkcfuse.models.model_card import size_text
 
     out = Output(as_json, quiet)
     known, store = _open(manifest, out)
@@ -99,7 +99,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show the model card of a checkpoint: provenance, licence, scores, how to cite."""
-    from lkcfuse.weights.card import card
+    from lkcfuse.models.model_card import card
 
     out = Output(as_json)
     known, store = _open(manifest, out)
@@ -123,7 +123,7 @@ def pull(
 
     An interrupted download goes on where it stopped.
     """
-    from lkcfuse.weights.fetch import pull as fetch
+    from lkcfuse.models.fetch import pull as fetch
 
     out = Output(as_json, quiet)
     known, store = _open(manifest, out)
@@ -159,7 +159,7 @@ def verify(
 
     The exit code is 4 where one is damaged.
     """
-    from lkcfuse.weights.source import PackagedSource
+    from lkcfuse.models.source import PackagedSource
 
     out = Output(as_json, quiet)
     known, store = _open(manifest, out)
@@ -221,7 +221,7 @@ def import_weights(
     quiet: QuietOption = False,
 ) -> None:
     """Take a checkpoint that was carried here by hand, with the same verification as a download."""
-    from lkcfuse.weights.fetch import import_file
+    from lkcfuse.models.fetch import import_file
 
     out = Output(as_json, quiet)
     known, store = _open(manifest, out)
@@ -246,8 +246,8 @@ def remove(
     quiet: QuietOption = False,
 ) -> None:
     """Remove checkpoints from the cache: converted and source files, unfinished downloads."""
-    from lkcfuse.weights.card import size_text
-    from lkcfuse.weights.source import PackagedSource
+    from lkcfuse.models.model_card import size_text
+    from lkcfuse.models.source import PackagedSource
 
     out = Output(as_json, quiet)
     known, store = _open(manifest, out)
@@ -270,8 +270,8 @@ def remove(
 
 
 def _open(manifest: Path | None, out: Output) -> tuple[Manifest, Store]:
-    from lkcfuse.weights.manifest import load_manifest
-    from lkcfuse.weights.store import Store
+    from lkcfuse.models.manifest import load_manifest
+    from lkcfuse.models.store import Store
 
     return load_manifest(manifest, notify=out.note), Store()
 
@@ -335,6 +335,7 @@ def _describe(entry: Entry, known: Manifest, store: Store) -> dict[str, object]:
         "aliases": list(entry.aliases),
         "tasks": list(entry.tasks),
         "default_for": [task for task in entry.tasks if known.default(task) is entry],
+        "architecture": entry.architecture,
         "width": entry.width,
         "bytes": entry.bytes,
         "sha256": entry.sha256,
@@ -353,6 +354,7 @@ def _card_fields(entry: Entry) -> dict[str, object]:
         "input_range": list(entry.input_range),
         "output_range": list(entry.output_range),
         "channel_order": list(entry.channel_order),
+        "stretch": entry.stretch,
         "trained_on": entry.trained_on,
         "training": entry.training,
         "intended_use": entry.intended_use,

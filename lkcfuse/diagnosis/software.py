@@ -17,10 +17,10 @@ from lkcfuse.diagnosis.finding import Finding
 from lkcfuse.errors import LkcfuseError, WeightsError
 from lkcfuse.images import image_from_array, read_image, write_image
 from lkcfuse.images.formats import FORMATS, Format
+from lkcfuse.models import load_manifest
+from lkcfuse.models.source import PackagedSource
+from lkcfuse.models.store import Store
 from lkcfuse.version import __version__
-from lkcfuse.weights import load_manifest
-from lkcfuse.weights.source import PackagedSource
-from lkcfuse.weights.store import Store
 
 LIBRARIES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "huggingface-hub")
 

@@ -35,26 +35,34 @@ def try_device(name: str, threads: int | None = None) -> Iterator[Finding]:
     """
     import torch
 
-    from lkcfuse.inference import describe, infer, select_device, thread_count, use_threads
-    from lkcfuse.network import load_network
-    from lkcfuse.weights import resolve
-    from lkcfuse.weights.manifest import Manifest, built_in_path, read_manifest
+    from lkcfuse.inference import (
+        InferenceSession,
+        describe,
+        select_device,
+        thread_count,
+        use_threads,
+    )
+    from lkcfuse.models import resolve
+    from lkcfuse.models.checkpoint import load_network
+    from lkcfuse.models.manifest import Manifest, built_in_path, read_manifest
 
     device, threads = select_device(name), thread_count(threads)
     packaged = Manifest(read_manifest(built_in_path(), built_in=True))
     weights = resolve(None, "ir-vis", offline=True, manifest=packaged)
     network = load_network(weights.path)
-    generator, (black, white) = np.random.default_rng(0), weights.input_range
+    generator, (black, white) = np.random.default_rng(0), weights.processing.input_range
     small, usual = (
         generator.uniform(black, white, (2, *size)).astype(np.float32) for size in (SMALL, USUAL)
     )
-    levels = 255 / (weights.output_range[1] - weights.output_range[0])
-    with use_threads(threads), torch.inference_mode():
+    darkest, brightest = weights.processing.output_range
+    levels = 255 / (brightest - darkest)
+    session = InferenceSession(network, device=device)
+    with session, use_threads(threads), torch.inference_mode():
         exact = deepcopy(network).double()(torch.from_numpy(small).double()[None])[0, 0].numpy()
-        difference = levels * float(abs(infer(network, small, device=device) - exact).max())
-        infer(network, usual, device=device)
+        difference = levels * float(abs(session.run(small) - exact).max())
+        session.run(usual)
         started = time.perf_counter()
-        infer(network, usual, device=device)
+        session.run(usual)
         seconds = time.perf_counter() - started
     where = describe(device, threads=threads)
     details = {

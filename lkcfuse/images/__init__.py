@@ -1,7 +1,13 @@
 """Images: files to arrays and back, luma and chroma apart. Nothing here knows torch."""
 
 from lkcfuse.images.formats import FORMATS, Format, choose_format
-from lkcfuse.images.image import Image, image_from_array, image_to_array
+from lkcfuse.images.image import (
+    Image,
+    blend_colours,
+    image_from_array,
+    image_to_array,
+    stretch_image,
+)
 from lkcfuse.images.pair import Pair, check_files, read_pair
 from lkcfuse.images.reading import read_image
 from lkcfuse.images.writing import check_output, write_image
@@ -11,6 +17,7 @@ __all__ = [
     "Format",
     "Image",
     "Pair",
+    "blend_colours",
     "check_files",
     "check_output",
     "choose_format",
@@ -18,5 +25,6 @@ __all__ = [
     "image_to_array",
     "read_image",
     "read_pair",
+    "stretch_image",
     "write_image",
 ]

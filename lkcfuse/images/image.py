@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from lkcfuse.errors import InputError
-from lkcfuse.images.colour import FloatArray, rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb
+from lkcfuse.images.colour import (
+    FloatArray,
+    blend_chroma,
+    rgb_to_luma,
+    rgb_to_ycbcr,
+    ycbcr_to_rgb,
+)
 from lkcfuse.images.samples import (
     Samples,
     alpha_or_one,
@@ -20,7 +27,7 @@ from lkcfuse.images.samples import (
 )
 
 # Float sources that were resampled overshoot their range by a little; that much is clipped.
-_FLOAT_TOLERANCE = 1e-3
+FLOAT_TOLERANCE = 1e-3
 
 # Mean |Cb| + |Cr| below which a colour image is grey to the eye (JPEG leaves such traces).
 _VISIBLE_CHROMA = 0.01
@@ -179,6 +186,46 @@ def image_to_array(image: Image, dtype: npt.DTypeLike | None = None) -> npt.NDAr
     return pixels
 
 
+def blend_colours(luma: Image, sources: Sequence[Image]) -> Image:
+    """Give a grey image the chroma of several coloured ones.
+
+    Args:
+        luma: The grey image; type, name and notes of the result are its own.
+        sources: Images of the same size; grey ones are left out.
+
+    Returns:
+        The image in colour, or as it was where no source is coloured. The chroma is scaled towards
+        grey where it and the luma ask for a colour outside the RGB cube.
+    """
+    coloured = [image.chroma_samples for image in sources if image.chroma_samples is not None]
+    if not coloured:
+        return luma
+    pixels = np.empty((*luma.size, 3), np.float32)
+    for rows in row_bands(*luma.size):
+        unit = _luma(luma.luma_samples[rows])
+        np.clip(unit, 0, 1, out=unit)
+        chroma = blend_chroma([_chroma(samples[rows]) for samples in coloured])
+        pixels[rows] = ycbcr_to_rgb(unit, chroma)
+    return replace(luma, luma_samples=pixels, chroma_samples=pixels)
+
+
+def stretch_image(image: Image) -> Image:
+    """Stretch an image so that its darkest sample becomes 0 and its brightest 1.
+
+    All channels of a coloured image are stretched alike, so that hues stay.
+
+    Args:
+        image: The image; one whose samples are all the same is returned as it is.
+    """
+    pixels: FloatArray = image_to_array(image, np.float32).astype(np.float32, copy=False)
+    darkest, brightest = pixels.min(), pixels.max()
+    if darkest == brightest:
+        return image
+    pixels -= darkest
+    pixels /= brightest - darkest
+    return replace(image, luma_samples=pixels, chroma_samples=pixels if pixels.ndim == 3 else None)
+
+
 def check_float_range(samples: Samples, name: str) -> None:
     """Check that float samples are between 0 and 1.
 
@@ -191,7 +238,7 @@ def check_float_range(samples: Samples, name: str) -> None:
             f"{name} has values that are no numbers (NaN): put numbers between 0 and 1 in their "
             "place"
         )
-    if lowest < -_FLOAT_TOLERANCE or highest > 1 + _FLOAT_TOLERANCE:
+    if lowest < -FLOAT_TOLERANCE or highest > 1 + FLOAT_TOLERANCE:
         raise InputError(
             f"{name} has float values from {lowest:g} to {highest:g}: scale them to 0..1"
         )

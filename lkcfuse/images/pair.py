@@ -53,27 +53,22 @@ class Pair:
     def stack(
         self,
         order: Sequence[str] = ("second", "first"),
-        value_range: tuple[float, float] = (0, 1),
         *,
         invert_first: bool = False,
     ) -> FloatArray:
-        """Return the lumas of both, as a network takes them.
+        """Return the lumas of both, in the order that a network takes them.
 
         Args:
             order: `first` and `second`, in the order of the network's channels.
-            value_range: What black and white become.
             invert_first: The first image is black-hot: invert it, but for what is transparent.
 
         Returns:
-            (2, H, W) float32; nothing else of the image's size is made on the way.
+            (2, H, W) float32 in [0, 1]; nothing else of the image's size is made on the way.
         """
-        black, white = value_range
         planes = np.empty((2, *self.size), np.float32)
         for plane, source in zip(planes, order, strict=True):
             image = self.first if source == "first" else self.second
             image.copy_luma(plane, invert=invert_first and source == "first")
-        planes *= np.float32(white - black)
-        planes += np.float32(black)
         return planes
 
     def notes(self, task: Task) -> tuple[str, ...]:
@@ -84,7 +79,8 @@ class Pair:
         """
         notes = self.first.notes + self.second.notes
         notes += tuple(note for image in (self.first, self.second) for note in _flat(image))
-        if task.keeps_chroma and self.first.is_coloured() and not self.second.is_coloured():
+        swapped = task.ordered and task.chroma == "second"
+        if swapped and self.first.is_coloured() and not self.second.is_coloured():
             notes += (
                 f"{self.first.name} is coloured and {self.second.name} is not: are they swapped? "
                 f"The {task.first} image comes first, and colour is taken from the second",

@@ -9,12 +9,12 @@ from lkcfuse.inference.options import InferenceOptions
 if TYPE_CHECKING:
     from lkcfuse.inference.devices import describe, select_device, thread_count, use_threads
     from lkcfuse.inference.plan import Plan
-    from lkcfuse.inference.runner import check_run, infer, plan_run
+    from lkcfuse.inference.session import InferenceSession, infer, plan_run
 
 __all__ = [
     "InferenceOptions",
+    "InferenceSession",
     "Plan",
-    "check_run",
     "describe",
     "infer",
     "plan_run",
@@ -26,9 +26,9 @@ __all__ = [
 _HOME = {
     "Plan": "plan",
     "describe": "devices",
-    "infer": "runner",
-    "check_run": "runner",
-    "plan_run": "runner",
+    "InferenceSession": "session",
+    "infer": "session",
+    "plan_run": "session",
     "select_device": "devices",
     "thread_count": "devices",
     "use_threads": "devices",

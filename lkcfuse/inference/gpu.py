@@ -11,17 +11,15 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from lkcfuse.inference.card import fast_format
 from lkcfuse.inference.options import Precision
-from lkcfuse.network.config import NetworkConfig
-from lkcfuse.network.lkcfunet import LKCFUNet
+from lkcfuse.ops.streaming.offload import fast_format
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """Precisions in which convolutions multiply shorter numbers than float32."""
 
 
 def run_whole(
-    network: LKCFUNet, pair: Tensor, device: torch.device, precision: Precision
+    network: nn.Module, pair: Tensor, device: torch.device, precision: Precision
 ) -> Tensor:
     """Run a network on `(2, H, W)` in one piece; it is left on the device, for the next image.
 
@@ -47,16 +45,20 @@ def run_whole(
     return result[0, 0].float().cpu()
 
 
-def fits(config: NetworkConfig, pixels: int, device: torch.device) -> bool:
-    """Whether the whole image should fit in the device's memory."""
+def fits(floats: float, pixels: int, device: torch.device) -> bool:
+    """Whether the whole image should fit in the device's memory.
+
+    Args:
+        floats: Numbers a pixel that a run takes at its worst moment.
+        pixels: Of the image.
+        device: The device.
+    """
     if device.type != "cuda":
         return True  # no way to know beforehand: try
     free, _ = torch.cuda.mem_get_info(device)
     # The driver counts as used what torch holds back of earlier images for this one.
     free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    # The module forward holds the skip, the decoder's map, the doubled fusion map, its
-    # normalised copy and a convolution's result at full resolution at the worst moment.
-    return 4 * 8 * config.channels * pixels < free
+    return 4 * floats * pixels < free
 
 
 def none_when_out_of_memory(run: Callable[[], Tensor], device: torch.device) -> Tensor | None:
@@ -82,7 +84,7 @@ def none_when_out_of_memory(run: Callable[[], Tensor], device: torch.device) -> 
     return None
 
 
-def on_host(network: LKCFUNet) -> LKCFUNet:
+def on_host(network: nn.Module) -> nn.Module:
     """The network if it is on the CPU, else a copy there: its owner may count on where it is."""
     tensors = list(chain(network.parameters(), network.buffers()))
     if all(tensor.device.type == "cpu" for tensor in tensors):

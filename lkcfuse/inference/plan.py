@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lkcfuse.errors import ResourceError
-from lkcfuse.inference.layers import NATIVE_FLOATS, largest_region
-from lkcfuse.inference.options import SMALLEST_TILE
-from lkcfuse.network.blocks import LARGE_KERNEL_EXPANSION
-from lkcfuse.network.column_steps import BLOCK_COLUMNS
-from lkcfuse.network.config import LEVELS, SIZE_MULTIPLE, NetworkConfig
-from lkcfuse.network.overlap_save import spectrum_floats
-from lkcfuse.network.parallel import worker_count
-from lkcfuse.network.tiles import plan_tiles
+from torch import nn
 
-_BLOCK = 1 + LARGE_KERNEL_EXPANSION  # a large-kernel block: its map, and the hidden one
-LIVE_MAPS = (
-    (_BLOCK, 0, 0),
-    (1, _BLOCK, 0),
-    (1, 1, 1 + _BLOCK),  # the first block in the middle writes to a map of its own
-    (1, 2, 1),  # the coarser features are doubled beside the skip connection
-    (2, 1, 0),
-)
-"""Maps of C channels that are alive at full, half and quarter resolution, as a run goes on."""
+from lkcfuse.architectures.base import Architecture, MapMemory
+from lkcfuse.errors import ResourceError
+from lkcfuse.inference.options import SMALLEST_TILE
 
 SHARE = 0.8
 """Part of the available memory that a run plans to use when it is told no limit."""
@@ -39,8 +25,8 @@ class Plan:
         memory: Bytes the run takes at its peak, beyond what the process has now.
         scratch: Bytes of scratch at its peak.
         spectra: Bytes of memory left for keeping transformed kernels.
-        roomy: Whether there is memory for maps to be in buffers larger than they are, which then
-            need not be made anew.
+        slack: How many times larger than a map its buffer may be. More than 1 where there is
+            memory for it, since buffers then need not be made anew.
     """
 
     height: int
@@ -50,7 +36,7 @@ class Plan:
     memory: int
     scratch: int
     spectra: int
-    roomy: bool
+    slack: float
 
     @property
     def tiled(self) -> bool:
@@ -59,7 +45,7 @@ class Plan:
 
 
 def make_plan(
-    config: NetworkConfig,
+    maps: MapMemory,
     height: int,
     width: int,
     *,
@@ -71,7 +57,7 @@ def make_plan(
     """Plan a run on the CPU.
 
     Args:
-        config: Of the network.
+        maps: What the network's feature maps take.
         height: Of the image, in pixels.
         width: Of the image, in pixels.
         limit: Bytes of memory the run may take, beyond what the process has now.
@@ -82,9 +68,10 @@ def make_plan(
     Raises:
         ResourceError: The memory does not suffice; the message says what would help.
     """
-    height += -height % SIZE_MULTIPLE
-    width += -width % SIZE_MULTIPLE
-    plan = _plan(config, height, width, tile, (False,) * LEVELS, scratch_itemsize, limit)
+    height += -height % maps.size_multiple
+    width += -width % maps.size_multiple
+    in_memory = (False,) * maps.levels
+    plan = _plan(maps, height, width, tile, in_memory, scratch_itemsize, limit)
     if plan.memory <= limit:
         return plan
     if whole:
@@ -96,9 +83,9 @@ def make_plan(
     # faster it is. Only then are regions made smaller.
     tiles = [tile] if tile is not None else [None, 512, 256, 128, 64, SMALLEST_TILE]
     for size in tiles:
-        for count in range(LEVELS + 1):
-            levels = tuple(level < count for level in range(LEVELS))
-            plan = _plan(config, height, width, size, levels, scratch_itemsize, limit)
+        for count in range(maps.levels + 1):
+            levels = tuple(level < count for level in range(maps.levels))
+            plan = _plan(maps, height, width, size, levels, scratch_itemsize, limit)
             if plan.memory <= limit:
                 return plan
     raise ResourceError(
@@ -108,8 +95,58 @@ def make_plan(
     )
 
 
+def plan_whole(
+    architecture: Architecture,
+    network: nn.Module,
+    height: int,
+    width: int,
+    *,
+    limit: int,
+    tile: int | None = None,
+    whole: bool = False,
+) -> Plan:
+    """Plan a run of a network that is not streamed: in one piece, or in tiles with a halo.
+
+    Args:
+        architecture: Of the network.
+        network: The network.
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+        limit: Bytes of memory the run may take, beyond what the process has now.
+        tile: Bound on the sides of a tile, in pixels; None lets the plan choose.
+        whole: In one piece, or fail.
+
+    Raises:
+        ResourceError: The memory does not suffice, or the network cannot be run in tiles.
+    """
+    halo = None if whole else architecture.halo(network)
+    sides: list[int | None] = [tile]
+    if tile is None and halo is not None:
+        sides += [2048, 1024, 512, 256, 128, 64]
+    if tile is not None and halo is None:
+        raise ResourceError(
+            f"{architecture.title} computes statistics of the whole image and cannot be run in "
+            "tiles: leave out --tile"
+        )
+    for side in sides:
+        down, across = (
+            length if side is None else min(length, side + 2 * (halo or 0))
+            for length in (height, width)
+        )
+        # The pair and the result, and what a tile takes.
+        floats = 4 * height * width + architecture.floats_per_pixel(network.config) * down * across
+        memory = int(4 * floats)
+        if memory <= limit:
+            return Plan(height, width, side, (), memory, scratch=0, spectra=0, slack=1.0)
+    raise ResourceError(
+        f"{_gigabytes(memory)} of memory are needed to fuse {width} x {height} pixels with "
+        f"{architecture.title} and {_gigabytes(limit)} may be used; "
+        + ("let it tile with --tile auto" if whole else "free some, or raise --memory")
+    )
+
+
 def _plan(
-    config: NetworkConfig,
+    maps: MapMemory,
     height: int,
     width: int,
     tile: int | None,
@@ -118,23 +155,22 @@ def _plan(
     limit: int,
 ) -> Plan:
     pixels = height * width
-    sizes = [config.channels * pixels / 4**level for level in range(LEVELS)]
+    levels = range(maps.levels)
+    sizes = [maps.channels * pixels / 4**level for level in levels]
     scratch = itemsize * max(
-        sum(maps[level] * sizes[level] for level in range(LEVELS) if scratch_levels[level])
-        for maps in LIVE_MAPS
+        sum(stage[level] * sizes[level] for level in levels if scratch_levels[level])
+        for stage in maps.live
     )
     # In memory a level keeps its buffers until the end, for the next image to have.
-    most = [max(maps[level] for maps in LIVE_MAPS) for level in range(LEVELS)]
-    in_memory = [level for level in range(LEVELS) if not scratch_levels[level]]
+    most = [max(stage[level] for stage in maps.live) for level in levels]
+    in_memory = [level for level in levels if not scratch_levels[level]]
     memory = 4 * sum(most[level] * sizes[level] for level in in_memory)
     # Where any map may get the buffer of a hidden one, each counts as such.
-    handed_on = 4 * sum(
-        LARGE_KERNEL_EXPANSION * int(most[level]) * sizes[level] for level in in_memory
-    )
+    handed_on = 4 * sum(maps.widest * int(most[level]) * sizes[level] for level in in_memory)
     extra = handed_on - memory
     # The pair, padded, and the result.
     memory += 4 * 4 * pixels
-    memory += 4 * _buffer_floats(config, height, width, tile)
+    memory += 4 * maps.buffers(height, width, tile)
     roomy = memory + extra <= limit
     if roomy:
         memory += extra
@@ -146,43 +182,8 @@ def _plan(
         memory=int(memory),
         scratch=int(scratch),
         spectra=max(0, int((limit - memory) / 2)),
-        roomy=roomy,
+        slack=maps.widest if roomy else 1.0,
     )
-
-
-def _buffer_floats(config: NetworkConfig, height: int, width: int, tile: int | None) -> float:
-    """Floats of the buffers a region goes through; every kind is as large as the largest needs."""
-    channels, inner = config.channels, config.inner
-    convolutions = [
-        (0, config.kernels[0], inner, channels),
-        (0, config.kernels[0], channels + inner, channels),
-    ]
-    for level, kernel in enumerate(config.kernels):
-        convolutions += [
-            (level, kernel, channels, channels),
-            (level, kernel, 2 * channels, channels),
-        ]
-    transforms = spectrum = 0.0
-    for level, kernel, inputs, outputs in convolutions:
-        rows, columns = height >> level, width >> level
-        plan = plan_tiles(rows, columns, kernel, inputs, outputs)
-        if plan is None:
-            continue
-        part = largest_region(plan, inputs, outputs, tile)
-        transforms = max(
-            transforms,
-            2.0 * part.frequencies_y * part.rows * part.padded_width * max(inputs, outputs)
-            + 5.0 * worker_count() * part.size_x * part.rows * part.columns * (inputs + outputs)
-            # Blocks of columns before and after they are folded.
-            + 2.5 * worker_count() * part.size_y * BLOCK_COLUMNS,
-        )
-        spectrum = max(spectrum, spectrum_floats(part, inputs, outputs))
-    hidden = int(LARGE_KERNEL_EXPANSION * channels)
-    native = float(NATIVE_FLOATS)
-    if tile is not None:
-        native = min(native, float(hidden * (tile + config.kernels[0] - 1) ** 2))
-    # A native convolution has its input, its result, and copies of both in its own layout.
-    return transforms + 4 * native + spectrum
 
 
 def _gigabytes(size: float) -> str:

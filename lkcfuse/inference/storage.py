@@ -18,49 +18,13 @@ from copy import copy
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from lkcfuse.errors import ResourceError
-from lkcfuse.network.blocks import LARGE_KERNEL_EXPANSION
-from lkcfuse.network.regions import Region
-from lkcfuse.network.workspace import new_tensor, workspace
-
-
-class FeatureMap(Protocol):
-    """A feature map `(height, width, channels)`, channels last, read and written by regions.
-
-    Threads may read at the same time, and write to regions that nobody else reads or writes.
-    """
-
-    height: int
-    width: int
-    channels: int
-
-    def read(self, region: Region) -> Tensor:
-        """Return the `(region.height, region.width, channels)` float32 values of a region.
-
-        They are valid until this thread reads this map again, and not to be written to.
-        """
-        ...
-
-    def writing(self, region: Region) -> AbstractContextManager[Tensor]:
-        """A context that gives a place to put a region's values into, and stores them at its end.
-
-        The place, `(region.height, region.width, channels)` float32, holds nothing of use before.
-        What `read` gave of the same region, or of part of it, may change as it is written to.
-        """
-        ...
-
-    def narrowed(self, channels: int) -> FeatureMap:
-        """A map of fewer channels in the same place: row by row it takes this one's over."""
-        ...
-
-    def release(self) -> None:
-        """Give the space back; the map is not used any more."""
-        ...
+from lkcfuse.ops.regions import Region
+from lkcfuse.ops.workspace import new_tensor, workspace
 
 
 class MemoryMap:
@@ -107,18 +71,18 @@ class MemoryPool:
     """Float32 buffers handed from map to map, so that the system need not zero them anew.
 
     Attributes:
-        roomy: Whether a buffer may be larger than what is asked for by as much as a hidden map is
-            than the others. The maps of a level can then have one another's, and a second image
-            finds all it needs.
+        slack: How many times larger a buffer may be than what is asked for. Where there is memory
+            for it, it is as large as the widest map of a network is to the others: the maps of a
+            level can then have one another's buffers, and a second image finds all it needs.
     """
 
     def __init__(self) -> None:
-        self.roomy = False
+        self.slack = 1.0
         self._free: list[Tensor] = []
 
     def take(self, size: int) -> Tensor:
         """Return a buffer of at least that many floats."""
-        largest = size * (LARGE_KERNEL_EXPANSION if self.roomy else 1)
+        largest = size * self.slack
         fitting = [buffer for buffer in self._free if size <= buffer.numel() <= largest]
         if fitting:
             best = min(fitting, key=torch.numel)
@@ -299,7 +263,7 @@ class Scratch:
     def _largest_free(self) -> FileIO | None:
         """The largest file that no map has; the others are closed, and with that removed.
 
-        So never more lies on the disk than maps that are alive at one time take: see `LIVE_MAPS`.
+        So never more lies on the disk than maps that are alive at one time take.
         """
         free, self._free = sorted(self._free, key=_size), []
         for file in free[:-1]:

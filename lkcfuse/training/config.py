@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from lkcfuse.architectures.lkc_funet.config import NetworkConfig
+from lkcfuse.architectures.processing import Processing
 from lkcfuse.errors import InputError, UsageError
-from lkcfuse.network.config import NetworkConfig
 from lkcfuse.tasks import get_task
 from lkcfuse.training.losses import LossWeights
 from lkcfuse.training.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range
@@ -57,6 +58,9 @@ class Augmentation:
         for name, value in asdict(self).items():
             (NOT_NEGATIVE if name == "strength" else SHARE).check(f"augmentation: {name}", value)
 
+
+PROCESSING = Processing((-1.0, 1.0), (-1.0, 1.0))
+"""How networks are fed that are trained here: the second source first."""
 
 _CHOICES = {"keep": ("best", "last"), "optimizer": ("adamw", "muon")}
 

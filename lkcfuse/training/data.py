@@ -156,9 +156,9 @@ def _dataset_of(stem: str) -> str:
 
 
 def folder_names(task: str | Task) -> tuple[str, str]:
-    """Return the names of a task's two folders: those of its name, `ir` and `vis` for `ir-vis`."""
-    first, second = get_task(task).name.split("-")
-    return first, second
+    """Return the names of a task's two folders, `ir` and `vis` for `ir-vis`."""
+    first, second = get_task(task).sources
+    return first.folder, second.folder
 
 
 def find_task_pairs(data: Path, task: str | Task, part: str) -> list[Pair] | None:

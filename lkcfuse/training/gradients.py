@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lkcfuse.network.blocks import DropPath
-from lkcfuse.network.parallel import for_each
+from lkcfuse.architectures.lkc_funet.blocks import DropPath
+from lkcfuse.fusion.model import FusionModel
+from lkcfuse.ops.parallel import for_each
+from lkcfuse.training.config import PROCESSING
 from lkcfuse.training.losses import LossWeights, Quarter, fusion_loss
 from lkcfuse.training.symmetry import Turn
 
@@ -132,6 +134,5 @@ def _fuse(network: nn.Module, batch: Tensor, mixed_precision: bool) -> Tensor:
     """Fuse sources in 0..1 to levels, 0..255."""
     kind = batch.device.type
     with torch.autocast(kind, torch.bfloat16, enabled=mixed_precision and kind == "cuda"):
-        fused = network(batch * 2 - 1)
-    result: Tensor = (fused.float() + 1) * 127.5
-    return result
+        fused = FusionModel(network, PROCESSING).luma(batch[:, 1:], batch[:, :1])
+    return fused * 255

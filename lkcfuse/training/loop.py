@@ -16,12 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lkcfuse.architectures.lkc_funet import LKCFUNet
 from lkcfuse.errors import InputError, LkcfuseError
-from lkcfuse.network import Checkpoint, LKCFUNet, load_network, save_checkpoint
-from lkcfuse.network.large_kernel import use_mixed_precision
+from lkcfuse.models.checkpoint import Checkpoint, load_network, save_checkpoint
+from lkcfuse.models.metadata import to_metadata
+from lkcfuse.ops.large_kernel import use_mixed_precision
 from lkcfuse.training.average import one_cycle, update_average
 from lkcfuse.training.centres import add_initial_centres
-from lkcfuse.training.config import SMALLEST_CROP, TrainingConfig
+from lkcfuse.training.config import PROCESSING, SMALLEST_CROP, TrainingConfig
 from lkcfuse.training.data import PairSet, fingerprint
 from lkcfuse.training.gradients import gradient
 from lkcfuse.training.log import RunLog, log_path
@@ -30,9 +32,7 @@ from lkcfuse.training.sampling import sample_batch, sample_quarter, sample_turn
 from lkcfuse.training.state import Counters, Learner, load_state, save_state, state_path
 from lkcfuse.training.symmetry import make_gradients_symmetric, make_symmetric
 from lkcfuse.training.validation import GOALS, REPORTED, Validation, validate_tasks
-from lkcfuse.weights.metadata import Feed
 
-VALUE_RANGE = (-1.0, 1.0)
 SAVE_SECONDS = 60.0
 GIVE_UP_AFTER = 20
 
@@ -154,7 +154,7 @@ def metadata_of(config: TrainingConfig, identity: dict[str, Any]) -> dict[str, s
     """Return the metadata of the checkpoint that a run leaves."""
     return {
         "tasks": json.dumps(config.tasks),
-        **Feed(VALUE_RANGE, VALUE_RANGE).to_metadata(),
+        **to_metadata(PROCESSING),
         "training": json.dumps(identity),
     }
 

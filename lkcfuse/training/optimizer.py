@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lkcfuse.network import LKCFUNet
-from lkcfuse.network.depthwise import DepthwiseConv2d
+from lkcfuse.architectures.lkc_funet import LKCFUNet
+from lkcfuse.ops.depthwise import DepthwiseConv2d
 from lkcfuse.training.centres import centre_of, large_kernels
 from lkcfuse.training.muon import Muon
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from lkcfuse.architectures.lkc_funet import NetworkConfig
 from lkcfuse.errors import InputError, UsageError
-from lkcfuse.network import Checkpoint, load_checkpoint
+from lkcfuse.models import resolve
+from lkcfuse.models.checkpoint import Checkpoint, load_checkpoint
 from lkcfuse.tasks import get_task
-from lkcfuse.training.config import TrainingConfig
+from lkcfuse.training.config import PROCESSING, TrainingConfig
 from lkcfuse.training.data import Pair, PairSet, find_pairs, find_task_pairs, folder_names, split
-from lkcfuse.training.loop import VALUE_RANGE, TrainingData
+from lkcfuse.training.loop import TrainingData
 from lkcfuse.training.recipe import Recipe
-from lkcfuse.weights import resolve
-from lkcfuse.weights.entry import SECOND_FIRST
 
 
 def gather(
@@ -92,13 +92,19 @@ def start_from(
     config = recipe.last
     found = resolve(weights, config.tasks[0], notify=notify, progress=progress)
     checkpoint = load_checkpoint(found.path)
-    if found.channel_order != SECOND_FIRST:
+    if not isinstance(checkpoint.config, NetworkConfig):
+        raise UsageError(
+            f"{weights} is a network of the architecture {checkpoint.architecture.title}: training "
+            "starts from LKC-FUNet alone"
+        )
+    if found.processing.channel_order != PROCESSING.channel_order:
         checkpoint = _with_channels_swapped(checkpoint)
-    if notify is not None and found.input_range != VALUE_RANGE:
-        low, high = found.input_range
+    if notify is not None and found.processing.input_range != PROCESSING.input_range:
+        low, high = found.processing.input_range
+        black, white = PROCESSING.input_range
         notify(
             f"{weights} take values from {low:g} to {high:g} and are trained on "
-            f"{VALUE_RANGE[0]:g} to {VALUE_RANGE[1]:g}: expect the first steps to go to that"
+            f"{black:g} to {white:g}: expect the first steps to go to that"
         )
     network = checkpoint.config
     if width_given and network.inner != config.inner:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lkcfuse.errors import UsageError
-from lkcfuse.network import Checkpoint, load_checkpoint, save_checkpoint
+from lkcfuse.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.data import PairSet
 from lkcfuse.training.log import RunLog, is_finished, log_path

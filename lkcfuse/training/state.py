@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from lkcfuse.architectures.lkc_funet import LKCFUNet
 from lkcfuse.errors import InputError, ResourceError, UsageError
-from lkcfuse.network import LKCFUNet
 from lkcfuse.training.optimizer import Optimizer
 
 VERSION = 2

@@ -10,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from lkcfuse.fusion.model import FusionModel
 from lkcfuse.metrics import evaluate
+from lkcfuse.training.config import PROCESSING
 from lkcfuse.training.data import Pair, PairSet, Plane
 
 # What a checkpoint is chosen by: the metric, how much a unit of it counts, and how far above the
@@ -129,9 +131,9 @@ def fuse_plane(network: nn.Module, pair: Plane, device: torch.device) -> NDArray
         (H, W) uint8.
     """
     with torch.no_grad():
-        planes = torch.from_numpy(pair[::-1].copy())[None].to(device) * 2 - 1
-        fused = network(planes)[0, 0].float().cpu().numpy()
-    return to_levels((fused + 1) / 2)
+        first, second = torch.from_numpy(pair.copy())[:, None, None].to(device)
+        fused = FusionModel(network, PROCESSING).luma(first, second)[0, 0].cpu().numpy()
+    return to_levels(fused)
 
 
 def tone_shift(

@@ -6,7 +6,7 @@ import pytest
 from pairs import make_pairs
 
 from lkcfuse.batch import open_batch, plan_folders
-from lkcfuse.fuser import Fuser
+from lkcfuse.fusion.fuser import Fuser
 
 
 @pytest.fixture

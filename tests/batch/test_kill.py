@@ -29,7 +29,7 @@ NAMES = [f"{folder}{number}" for folder in ("", "day/", "deep/er/") for number i
 NURSERY = """
 import json, os, sys
 import torch
-import lkcfuse.network, lkcfuse.inference, lkcfuse.weights, lkcfuse.batch, lkcfuse.fuser, cv2
+import lkcfuse.inference, lkcfuse.models, lkcfuse.batch, lkcfuse.fusion.fuser, cv2
 from lkcfuse.cli.app import run
 
 torch.set_num_threads(1)

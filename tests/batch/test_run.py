@@ -10,7 +10,7 @@ from pairs import NAMES, contents, make_pairs, write_noise
 from lkcfuse.batch import open_batch, plan_folders, read_pairs, stages
 from lkcfuse.batch.scoring import Scorer
 from lkcfuse.errors import InputError, ResourceError, UsageError
-from lkcfuse.fuser import Fuser
+from lkcfuse.fusion.fuser import Fuser
 from lkcfuse.images import read_image
 from lkcfuse.metrics import evaluate
 from lkcfuse.metrics.scoring import levels_of

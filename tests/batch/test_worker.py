@@ -15,7 +15,7 @@ from lkcfuse.batch.settings import Settings
 from lkcfuse.batch.stages import DiskError, Stages
 from lkcfuse.batch.worker import Orders, Ready, Worker, _Room
 from lkcfuse.errors import InputError, ResourceError, UsageError, WeightsError
-from lkcfuse.fuser import Fuser
+from lkcfuse.fusion.fuser import Fuser
 from lkcfuse.version import __version__
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from model_cards import dump_scores, render, scores
 
-from lkcfuse.weights.manifest import read_manifest
+from lkcfuse.models.manifest import read_manifest
 
 ROOT = Path(__file__).parents[2]
 VALUES = {"VIF": 0.91234, "Qabf": 0.7, "SSIM": 1.4, "SCD": 1.7, "MI": 3.0}

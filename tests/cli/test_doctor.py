@@ -17,9 +17,9 @@ from loopback import FileServer
 
 from lkcfuse.diagnosis import machine, trial
 from lkcfuse.errors import ResourceError
-from lkcfuse.fuser import Fuser
-from lkcfuse.inference import layers
+from lkcfuse.fusion.fuser import Fuser
 from lkcfuse.inference.storage import Scratch
+from lkcfuse.ops.streaming import layers
 
 
 @pytest.fixture(autouse=True)

@@ -25,8 +25,8 @@ def test_people_get_text(capsys):
 
 
 def test_of_what_is_told_all_but_notes_are_warnings(capsys):
-    Output().tell(Note("converting"))
-    Output().tell("swapped?")
+    Output().notify(Note("converting"))
+    Output().notify("swapped?")
     assert capsys.readouterr().err == "lkcfuse: converting\nlkcfuse: warning: swapped?\n"
 
 

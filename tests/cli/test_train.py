@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from lkcfuse.network import load_checkpoint, save_checkpoint
+from lkcfuse.models.checkpoint import load_checkpoint, save_checkpoint
 from lkcfuse.training.claim import claim
 from lkcfuse.training.log import is_finished
 

@@ -1,6 +1,7 @@
 """Images on a GPU. Where there is none, the CPU takes its place, or torch's fake one."""
 
 import threading
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -8,11 +9,14 @@ import torch
 from networks import random_network
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from lkcfuse.architectures.lkc_funet.blocks import LargeKernelBlock
+from lkcfuse.architectures.registry import architecture_of
 from lkcfuse.errors import ResourceError
-from lkcfuse.inference import InferenceOptions, gpu, infer, plan_run, runner
-from lkcfuse.inference.card import Card
-from lkcfuse.network.blocks import LargeKernelBlock
-from lkcfuse.network.large_kernel import LargeKernelConv2d
+from lkcfuse.inference import InferenceOptions, InferenceSession, gpu, infer, plan_run, session
+from lkcfuse.ops.large_kernel import LargeKernelConv2d
+from lkcfuse.ops.streaming.offload import GpuOffload
+
+SESSIONS = WeakKeyDictionary()
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
 
@@ -27,12 +31,11 @@ def whole(network, pair):
 
 
 def on_gpu(network, pair, **options):
-    """What `infer` does on a GPU, with the CPU in its place."""
-    kept = runner._KEPT.setdefault(network, runner._Kept())
+    """What a session does on a GPU, with the CPU in its place."""
+    running = SESSIONS.setdefault(network, InferenceSession(network))
+    running.options = InferenceOptions(**options)
     with torch.inference_mode():
-        return runner._run_on_gpu(
-            network, torch.from_numpy(pair), CPU, InferenceOptions(**options), kept, None
-        ).numpy()
+        return running._run_on_gpu(torch.from_numpy(pair), None).numpy()
 
 
 def out_of_memory(*_args, **_options):
@@ -42,19 +45,19 @@ def out_of_memory(*_args, **_options):
 @pytest.fixture
 def too_small(monkeypatch):
     """A GPU that no image fits."""
-    monkeypatch.setattr(runner, "fits", lambda *_: False)
+    monkeypatch.setattr(session, "fits", lambda *_: False)
 
 
 @pytest.fixture
 def tried(monkeypatch):
     """The tiles of the runs by regions."""
-    tiles, run = [], runner._run_on_cpu
+    tiles, run = [], InferenceSession._run_on_cpu
 
-    def recorded(network, pair, options, *rest):
+    def recorded(self, network, pair, options, *rest):
         tiles.append(options.tile)
-        return run(network, pair, options, *rest)
+        return run(self, network, pair, options, *rest)
 
-    monkeypatch.setattr(runner, "_run_on_cpu", recorded)
+    monkeypatch.setattr(InferenceSession, "_run_on_cpu", recorded)
     return tiles
 
 
@@ -76,9 +79,9 @@ def test_whole_images_are_the_same_too(tried):
 
 
 def test_every_large_convolution_is_computed_on_the_gpu(monkeypatch):
-    sent, convolution = [], Card.convolution
+    sent, convolution = [], GpuOffload.convolution
     monkeypatch.setattr(
-        Card, "convolution", lambda self, conv: sent.append(conv) or convolution(self, conv)
+        GpuOffload, "convolution", lambda self, conv: sent.append(conv) or convolution(self, conv)
     )
     network = random_network()
     on_gpu(network, random_pair(40, 60), tile=32)
@@ -89,8 +92,8 @@ def test_every_large_convolution_is_computed_on_the_gpu(monkeypatch):
     assert len(sent) == len(large)
 
 
-class Faked(Card):
-    """A card that has a fake CUDA device do, beside each convolution, what it does itself.
+class Faked(GpuOffload):
+    """An offload that has a fake CUDA device do, beside each convolution, what it does itself.
 
     Itself it computes in float32: a CPU takes minutes for it in less.
     """
@@ -109,20 +112,20 @@ class Faked(Card):
                 return result
             self.layers.add(conv)
             with FakeTensorMode() as mode:
-                card = FakeCuda(CUDA, self.fake_dtype)
+                offload = FakeCuda(CUDA, self.fake_dtype)
                 layer = torch.nn.Conv2d(
                     conv.in_channels, conv.out_channels, conv.kernel_size, groups=conv.groups
                 )
-                fake = card.convolution(layer)(mode.from_tensor(padded))
+                fake = offload.convolution(layer)(mode.from_tensor(padded))
                 assert (fake.device, fake.dtype) == (CPU, torch.float32)
                 assert (fake.shape, fake.stride()) == (result.shape, result.stride())
-                assert card.devices == {"cuda"}
+                assert offload.devices == {"cuda"}
             return result
 
         return convolve
 
 
-class FakeCuda(Card):
+class FakeCuda(GpuOffload):
     devices = frozenset()
 
     def _send(self, values):
@@ -134,11 +137,13 @@ class FakeCuda(Card):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_nothing_meets_a_tensor_of_another_device(monkeypatch, precision):
-    cards = []
-    monkeypatch.setattr(runner, "Card", lambda *given: cards.append(Faked(*given)) or cards[-1])
+    offloads = []
+    monkeypatch.setattr(
+        session, "GpuOffload", lambda *given: offloads.append(Faked(*given)) or offloads[-1]
+    )
     on_gpu(random_network(), random_pair(70, 90), tile=32, precision=precision)
-    assert len(cards[0].layers) > 20
-    assert threading.get_ident() not in cards[0].threads or torch.get_num_threads() == 1
+    assert len(offloads[0].layers) > 20
+    assert threading.get_ident() not in offloads[0].threads or torch.get_num_threads() == 1
 
 
 def test_a_copy_on_the_host_is_the_network(monkeypatch):
@@ -187,12 +192,12 @@ def test_regions_become_smaller_where_they_do_not_fit(
     monkeypatch, too_small, tried, tile, expected
 ):
     network, pair = random_network(), random_pair(150, 170)
-    send = Card._send
+    send = GpuOffload._send
 
     def limited(self, values):
         return out_of_memory() if values.shape[3] > 64 + 14 else send(self, values)
 
-    monkeypatch.setattr(Card, "_send", limited)
+    monkeypatch.setattr(GpuOffload, "_send", limited)
     assert abs(on_gpu(network, pair, tile=tile) - whole(network, pair)).max() < 1e-4
     assert tried == expected
 
@@ -209,7 +214,7 @@ def test_no_room_for_the_smallest_region_is_said(monkeypatch, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(Card, "_send", fail)
+    monkeypatch.setattr(GpuOffload, "_send", fail)
     with pytest.raises(ResourceError, match="even with small tiles; use --device cpu"):
         on_gpu(random_network(), random_pair(40, 40), tile=32)
 
@@ -218,20 +223,20 @@ def test_other_errors_are_not_taken_for_want_of_memory(monkeypatch):
     def fail(*_):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(Card, "_send", fail)
+    monkeypatch.setattr(GpuOffload, "_send", fail)
     with pytest.raises(RuntimeError, match="illegal memory access"):
         on_gpu(random_network(), random_pair(40, 40), tile=32)
 
 
 def test_maps_on_disk_and_runs_on_the_cpu_between(monkeypatch, tmp_path, too_small):
-    for place in ("plan", "layers"):
-        monkeypatch.setattr(f"lkcfuse.inference.{place}.NATIVE_FLOATS", 1000)
+    for place in ("architectures.lkc_funet.memory", "ops.streaming.layers"):
+        monkeypatch.setattr(f"lkcfuse.{place}.NATIVE_FLOATS", 1000)
     network, pair = random_network(inner=4), random_pair(150, 170)
     on_cpu = infer(network, pair)
-    plan, memory = plan_run(network.config, 150, 170, InferenceOptions()), None
+    plan, memory = plan_run(network, 150, 170, InferenceOptions()), None
     while not any(plan.scratch_levels):
         memory = plan.memory - 1
-        plan = plan_run(network.config, 150, 170, InferenceOptions(memory=memory))
+        plan = plan_run(network, 150, 170, InferenceOptions(memory=memory))
     fused = on_gpu(network, pair, memory=memory, scratch=tmp_path)
     assert abs(fused - whole(network, pair)).max() < 1e-4
     assert list(tmp_path.iterdir()) == []
@@ -247,17 +252,18 @@ def test_half_precision_is_near(tile):
 
 
 def test_what_torch_holds_back_counts_as_free(monkeypatch):
-    config = random_network().config
-    needed = 4 * 8 * config.channels * 1000
+    network = random_network()
+    floats = architecture_of(network).floats_per_pixel(network.config)
+    needed = 4 * floats * 1000
     state = {"driver": needed // 2, "reserved": 0, "allocated": 0}
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (state["driver"], 10 * needed))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: state["reserved"])
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: state["allocated"])
-    assert not gpu.fits(config, 1000, CUDA)
+    assert not gpu.fits(floats, 1000, CUDA)
     state["reserved"] = needed
-    assert gpu.fits(config, 1000, CUDA)
+    assert gpu.fits(floats, 1000, CUDA)
     state["allocated"] = needed
-    assert not gpu.fits(config, 1000, CUDA)
+    assert not gpu.fits(floats, 1000, CUDA)
 
 
 def test_metal_gets_no_channels_last_tensors():

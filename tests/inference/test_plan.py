@@ -1,11 +1,12 @@
 import pytest
 
+from lkcfuse.architectures.lkc_funet import NetworkConfig
+from lkcfuse.architectures.lkc_funet.memory import map_memory
 from lkcfuse.errors import ResourceError
 from lkcfuse.inference.plan import make_plan
-from lkcfuse.network import NetworkConfig
 
-COMPACT = NetworkConfig(inner=8)
-FULL = NetworkConfig(inner=32)
+COMPACT = map_memory(NetworkConfig(inner=8))
+FULL = map_memory(NetworkConfig(inner=32))
 GB = 10**9
 
 

@@ -11,7 +11,7 @@ import torch
 
 from lkcfuse.errors import ResourceError
 from lkcfuse.inference.storage import MemoryMap, MemoryPool, Scratch
-from lkcfuse.network.regions import Region, cut
+from lkcfuse.ops.regions import Region, cut
 
 
 @pytest.fixture(params=["memory", "scratch", "scratch written out soon", "half scratch"])

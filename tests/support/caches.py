@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from lkcfuse.network import load_network
+from lkcfuse.models.checkpoint import load_network
 
 
 def listing(store):

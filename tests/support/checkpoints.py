@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from lkcfuse.network import LKCFUNet, NetworkConfig, save_checkpoint
-from lkcfuse.network.names import to_authors
+from lkcfuse.architectures.lkc_funet import LKCFUNet, NetworkConfig
+from lkcfuse.architectures.lkc_funet.names import to_authors
+from lkcfuse.models.checkpoint import save_checkpoint
 
 TINY = NetworkConfig(inner=2, kernels=(5, 3, 3))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from lkcfuse.network import LKCFUNet, NetworkConfig
+from lkcfuse.architectures.lkc_funet import LKCFUNet, NetworkConfig
 
 
 def random_network(seed: int = 0, **config) -> LKCFUNet:

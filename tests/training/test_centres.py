@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lkcfuse.network import LKCFUNet, load_checkpoint
+from lkcfuse.architectures.lkc_funet import LKCFUNet
+from lkcfuse.models import load_checkpoint
 from lkcfuse.training import loop
 from lkcfuse.training.centres import add_initial_centres, centre_of, large_kernels
 from lkcfuse.training.config import TrainingConfig

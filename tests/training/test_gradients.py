@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lkcfuse.architectures.lkc_funet import LKCFUNet
 from lkcfuse.inference import use_threads
-from lkcfuse.network import LKCFUNet
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.gradients import Gradient, gradient, gradient_of_batch
 from lkcfuse.training.losses import LossWeights

@@ -19,7 +19,7 @@ import torch
 
 from lkcfuse.errors import InputError, LkcfuseError, UsageError
 from lkcfuse.images import image_from_array, write_image
-from lkcfuse.network import load_checkpoint, load_network
+from lkcfuse.models.checkpoint import load_checkpoint, load_network
 from lkcfuse.training import loop
 from lkcfuse.training.config import Augmentation, TrainingConfig
 from lkcfuse.training.log import RunLog, is_finished, log_path

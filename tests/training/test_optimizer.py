@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from lkcfuse.network import LKCFUNet
+from lkcfuse.architectures.lkc_funet import LKCFUNet
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.muon import LENGTH, Muon, orthogonal
 from lkcfuse.training.optimizer import Optimizer

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lkcfuse.errors import UsageError
-from lkcfuse.network import load_checkpoint
+from lkcfuse.models.checkpoint import load_checkpoint
 from lkcfuse.training import loop
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.log import is_finished

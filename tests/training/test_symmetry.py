@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from lkcfuse.network import LKCFUNet, load_network
+from lkcfuse.architectures.lkc_funet import LKCFUNet
+from lkcfuse.models import load_network
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.loop import train
 from lkcfuse.training.setup import gather

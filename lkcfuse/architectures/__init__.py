@@ -1,0 +1,1 @@
+"""Networks that fuse: one folder each, found through the registry."""

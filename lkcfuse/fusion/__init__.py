@@ -1,0 +1,1 @@
+"""Fusing: the model on tensors, and `Fuser` on files, images and arrays."""

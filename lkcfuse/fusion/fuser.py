@@ -1,0 +1,430 @@
+"""Two images in, one fused image out: the door that everything above enters through."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from lkcfuse.errors import InputError, WeightsError
+from lkcfuse.fusion.batches import is_tensor, join_batch, split_batch
+from lkcfuse.images import (
+    Image,
+    Pair,
+    blend_colours,
+    check_files,
+    check_output,
+    image_from_array,
+    image_to_array,
+    read_pair,
+    stretch_image,
+    write_image,
+)
+from lkcfuse.tasks import Task, get_task
+
+if TYPE_CHECKING:
+    # torch is imported when a network is first needed, after everything that can fail quickly.
+    import torch
+
+    from lkcfuse.fusion.model import FusionModel
+    from lkcfuse.inference import InferenceOptions, InferenceSession
+    from lkcfuse.models import Manifest, ModelRecord
+
+_LOG = logging.getLogger(__name__)
+
+Notify = Callable[[str], None]
+"""Called with one line that the user should see."""
+
+Progress = Callable[[float, float], None]
+"""Called with (done, total), in any unit, as work goes on."""
+
+Source = str | os.PathLike[str] | BinaryIO
+
+
+class Fuser:
+    """Fuses pairs of registered images with LKC-FUNet; loads the network once.
+
+    The second image's chroma is kept, where the task keeps chroma at all; a coloured first image
+    is reduced to its luma. A copy that is pickled for another process takes along what was asked
+    for, and finds and loads the network there.
+
+    Args:
+        task: What the pairs show: `ir-vis`, `mri-ct`, `mri-pet` or `mri-spect`.
+        weights: A name in the manifest of weights or the path of a checkpoint; None takes the
+            first entry made for the task.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        threads: Threads on the CPU; None takes as many CPUs as this process may use.
+        manifest: A further manifest of weights, read or by its path.
+        offline: Never fetch weights from the network.
+        options: How to run the network: tiles, memory, precision.
+        notify: Told, a line each, what the user should know; left out, such lines are logged as
+            warnings.
+
+    Raises:
+        UsageError: The task is unknown.
+
+    Example:
+        Weights come with the package, or are fetched when they are first needed::
+
+            fuser = Fuser(task="ir-vis")
+            fused = fuser.fuse(infrared, visible)
+    """
+
+    def __init__(
+        self,
+        task: str | Task = "ir-vis",
+        *,
+        weights: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        manifest: Manifest | str | os.PathLike[str] | None = None,
+        offline: bool = False,
+        options: InferenceOptions | None = None,
+        notify: Notify | None = None,
+    ) -> None:
+        self.task = get_task(task)
+        self._asked_weights = weights
+        self._asked_device = device
+        self._asked_threads = threads
+        self._manifest = manifest
+        self._offline = offline
+        self._options = options
+        self.notify = notify or _LOG.warning
+        self._resolved: ModelRecord | None = None
+        self._loaded: (
+            tuple[FusionModel, InferenceSession, ModelRecord, torch.device, int] | None
+        ) = None
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "notify": _LOG.warning, "_resolved": None, "_loaded": None}
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        weights: str | os.PathLike[str],
+        *,
+        task: str | Task = "ir-vis",
+        **settings: Any,
+    ) -> Fuser:
+        """Load a fuser's checkpoint, after the manner of the Hugging Face libraries.
+
+        Args:
+            weights: As `Fuser` takes it: `hf://owner/name`, a folder that `save_pretrained` wrote,
+                a name or a file.
+            task: What the pairs show.
+            settings: Further arguments of `Fuser`.
+
+        Raises:
+            LkcfuseError: As `load`.
+        """
+        return cls(task, weights=weights, **settings).load()
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the checkpoint as a folder that `from_pretrained` reads, or the Hub takes.
+
+        See `FusionModel.save_pretrained`.
+        """
+        return self.model.save_pretrained(folder)
+
+    def close(self) -> None:
+        """Give back what was kept for the next image; fusing goes on all the same."""
+        if self._loaded is not None:
+            self._loaded[1].close()
+
+    def __enter__(self) -> Fuser:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def load(self, *, progress: Progress | None = None) -> Fuser:
+        """Find the device and the weights, and load the network; fusing does it if this did not.
+
+        Args:
+            progress: Called with (done, total) bytes while weights are fetched.
+
+        Returns:
+            This fuser.
+
+        Raises:
+            UsageError: The device's name or the number of threads makes no sense.
+            ResourceError: The device is absent.
+            WeightsError: The weights are unknown, unreachable or damaged.
+        """
+        self._ready(progress)
+        return self
+
+    def resolve(self, *, progress: Progress | None = None) -> ModelRecord:
+        """Find the weights, and fetch them if need be, without loading the network.
+
+        Args:
+            progress: Called with (done, total) bytes while weights are fetched.
+
+        Returns:
+            The weights: their name, file, hash and value ranges.
+
+        Raises:
+            WeightsError: The weights are unknown, unreachable or damaged.
+        """
+        if self._resolved is None:
+            from lkcfuse.models import resolve
+
+            self._resolved = resolve(
+                self._asked_weights,
+                self.task,
+                offline=self._offline,
+                manifest=self._manifest,
+                notify=self.notify,
+                progress=progress,
+            )
+        return self._resolved
+
+    @property
+    def model(self) -> FusionModel:
+        """The network with all that is done before and after it, as a module on tensors."""
+        return self._ready()[0]
+
+    @property
+    def weights(self) -> ModelRecord:
+        """The weights in use: their name, file, hash and value ranges."""
+        return self.resolve()
+
+    @property
+    def device(self) -> torch.device:
+        """The device in use."""
+        return self._ready()[3]
+
+    @property
+    def threads(self) -> int:
+        """Threads that the CPU computes with."""
+        return self._ready()[4]
+
+    def describe(self) -> str:
+        """Return what was chosen, for people: the weights and the device."""
+        from lkcfuse.inference import describe
+
+        _, _, weights, device, threads = self._ready()
+        return f"{weights.name} on {describe(device, threads=threads)}"
+
+    @overload
+    def fuse(
+        self,
+        first: torch.Tensor,
+        second: torch.Tensor,
+        *,
+        invert_first: bool = False,
+        progress: Progress | None = None,
+    ) -> torch.Tensor: ...
+
+    @overload
+    def fuse(
+        self,
+        first: npt.ArrayLike,
+        second: npt.ArrayLike,
+        *,
+        invert_first: bool = False,
+        progress: Progress | None = None,
+    ) -> npt.NDArray[np.generic]: ...
+
+    def fuse(
+        self,
+        first: npt.ArrayLike | torch.Tensor,
+        second: npt.ArrayLike | torch.Tensor,
+        *,
+        invert_first: bool = False,
+        progress: Progress | None = None,
+    ) -> npt.NDArray[np.generic] | torch.Tensor:
+        """Fuse two arrays or tensors, or two batches of them.
+
+        Args:
+            first: The infrared image or MRI slice. An array: (H, W) grey or (H, W, 3) RGB, or a
+                batch (N, H, W, 1) or (N, H, W, 3); uint8 or uint16 over their whole range, or
+                float in [0, 1]. A tensor: (C, H, W) or (N, C, H, W) with 1 or 3 channels, uint8 or
+                float in [0, 1], on any device.
+            second: The visible image, or the CT, PET or SPECT slice; likewise, of the same size.
+            invert_first: The first image is black-hot: invert it before fusing.
+            progress: Called with (done, total) as the network goes on, for each pair of a batch.
+
+        Returns:
+            As many channels as the second image has, if the task keeps chroma; else one. A grey
+            image that is no batch is (H, W) as an array, and (1, H, W) as a tensor. Of the
+            sources' type; where they differ, of the one that holds both (`result_type`). A tensor
+            is on the second source's device, and carries no gradient: see `FusionModel`.
+
+        Raises:
+            InputError: A source is unfit, or their sizes differ.
+            LkcfuseError: As `load`.
+        """
+        if is_tensor(first) or is_tensor(second):
+            from lkcfuse.fusion.tensors import fuse_tensors
+
+            model, session, *_ = self._ready()
+            return fuse_tensors(
+                model, session, first, second, invert_first=invert_first, progress=progress
+            )
+        if np.ndim(first) == 4 or np.ndim(second) == 4:
+            batches = [split_batch(name, batch) for name, batch in self._named(first, second)]
+            if len(batches[0]) != len(batches[1]):
+                raise InputError(
+                    f"the batches have {len(batches[0])} and {len(batches[1])} images: give as "
+                    "many of both"
+                )
+            fused = [
+                self._fuse_arrays(one, other, invert_first, progress)
+                for one, other in zip(batches[0], batches[1], strict=True)
+            ]
+            return join_batch(fused)
+        return self._fuse_arrays(first, second, invert_first, progress)
+
+    def _fuse_arrays(
+        self,
+        first: npt.ArrayLike,
+        second: npt.ArrayLike,
+        invert_first: bool,
+        progress: Progress | None,
+    ) -> npt.NDArray[np.generic]:
+        pair = Pair(
+            *(image_from_array(array, name=name) for name, array in self._named(first, second))
+        )
+        return image_to_array(self.fuse_pair(pair, invert_first=invert_first, progress=progress))
+
+    def _named(
+        self, first: npt.ArrayLike, second: npt.ArrayLike
+    ) -> tuple[tuple[str, npt.ArrayLike], tuple[str, npt.ArrayLike]]:
+        return (
+            (f"the {self.task.first} array", first),
+            (f"the {self.task.second} array", second),
+        )
+
+    def fuse_files(
+        self,
+        first: Source,
+        second: Source,
+        output: Source,
+        *,
+        format: str | None = None,  # noqa: A002 - the option's name
+        overwrite: bool = False,
+        invert_first: bool = False,
+        progress: Progress | None = None,
+    ) -> Image:
+        """Fuse two image files into a third.
+
+        Whatever can be found wrong with the files is, before the network is loaded.
+
+        Args:
+            first: The infrared image or MRI slice: a path, or a file open for reading bytes.
+            second: The visible image, or the CT, PET or SPECT slice; likewise.
+            output: Where to write: a path, which gets the file whole or not at all; or a file
+                open for writing bytes.
+            format: Format of the output; None goes by its suffix, and means PNG for an open file.
+            overwrite: Whether an output that exists is replaced.
+            invert_first: The first image is black-hot: invert it before fusing.
+            progress: Called with (done, total) as the network goes on.
+
+        Returns:
+            The fused image; it was written as deep as the deeper source, if the format holds that.
+
+        Raises:
+            InputError: A source is missing, unreadable or unfit, or their sizes differ.
+            UsageError: The output exists, its folder does not, or its format is unknown or cannot
+                hold the size; or one file was given twice.
+            ResourceError: The output cannot be written.
+            LkcfuseError: As `load`.
+        """
+        check_files(first, second, output)
+        destination = output if isinstance(output, (str, os.PathLike)) else None
+        check_output(destination, format=format, overwrite=overwrite)
+        pair = read_pair(first, second)
+        check_output(destination, format=format, overwrite=overwrite, size=pair.size)
+        fused = self.fuse_pair(pair, invert_first=invert_first, progress=progress)
+        write_image(fused, output, format=format, overwrite=overwrite)
+        return fused
+
+    def fuse_pair(
+        self, pair: Pair, *, invert_first: bool = False, progress: Progress | None = None
+    ) -> Image:
+        """Fuse two images that have been read.
+
+        Args:
+            pair: The two images.
+            invert_first: The first image is black-hot: invert it before fusing.
+            progress: Called with (done, total) as the network goes on.
+
+        Returns:
+            The fused image: luma from the network, chroma and colour profile from the second
+            image, samples as deep as the deeper source's.
+
+        Raises:
+            LkcfuseError: As `load`.
+        """
+        model, session, weights, device, _ = self._ready()
+        processing = model.processing
+        if device.type == "cpu":
+            # Memory is looked at before the first product of matrices, luma's: without any left,
+            # NumPy's library would end the process.
+            session.check(*pair.size)
+        for note in pair.notes(self.task):
+            self.notify(note)
+        inputs = pair.stack(processing.channel_order, invert_first=invert_first)
+        processing.scale_in_place(inputs)
+        output = session.run(inputs, progress=progress)
+        del inputs  # of a large image it is no small part of the memory
+        # A value that is no number makes a bound none; a mask would be as large as an image.
+        if not np.isfinite([output.min(), output.max()]).all():
+            raise WeightsError(
+                f"weights '{weights.name}' give values that are no numbers for "
+                f"{pair.first.name} and {pair.second.name}: choose others"
+            )
+        processing.unit_in_place(output)
+        np.clip(output, 0, 1, out=output)
+        takes_second = self.task.chroma == "second"
+        fused = Image(
+            luma_samples=output,
+            chroma_samples=pair.second.chroma_samples if takes_second else None,
+            dtype=np.result_type(pair.first.dtype, pair.second.dtype),
+            name="the fused image",
+            icc_profile=pair.second.icc_profile if takes_second else None,
+        )
+        if self.task.chroma == "blend":
+            fused = blend_colours(fused, (pair.first, pair.second))
+        return stretch_image(fused) if processing.stretch else fused
+
+    def _ready(
+        self, progress: Progress | None = None
+    ) -> tuple[FusionModel, InferenceSession, ModelRecord, torch.device, int]:
+        if self._loaded is None:
+            from lkcfuse.fusion.model import FusionModel
+            from lkcfuse.inference import InferenceSession, select_device, thread_count
+
+            device = select_device(self._asked_device)
+            threads = thread_count(self._asked_threads)
+            weights = self.resolve(progress=progress)
+            model = FusionModel.of_record(weights).to(device)
+            session = InferenceSession(
+                model.network, device=device, options=self._options, threads=threads
+            )
+            self._loaded = (model, session, weights, device, threads)
+        return self._loaded
+
+
+def fuse(
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    *,
+    task: str | Task = "ir-vis",
+    weights: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    invert_first: bool = False,
+) -> npt.NDArray[np.generic]:
+    """Fuse two arrays once; for many pairs make a `Fuser`, which loads the network once.
+
+    See `Fuser` and `Fuser.fuse` for the arguments, the result and what is raised.
+    """
+    return Fuser(task, weights=weights, device=device).fuse(
+        first, second, invert_first=invert_first
+    )

@@ -1,0 +1,1 @@
+"""Layers of a network run over whole feature maps, region by region, exactly."""
