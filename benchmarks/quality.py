@@ -33,7 +33,7 @@ from quality_summary import Summary, mean_over_sets, summarize, to_json
 from lkcfuse import Fuser
 from lkcfuse.errors import LkcfuseError, UsageError
 from lkcfuse.tasks import TASKS
-from lkcfuse.training.data import find_pairs, folder_names
+from lkcfuse.training.data import by_dataset, find_pairs, folder_names
 
 T = TypeVar("T")
 
@@ -45,12 +45,18 @@ def find_sets(data: Path, task: str) -> dict[str, list[Chosen]]:
         InputError: A folder is missing, no pair is found, or an image has no partner.
     """
     first, second = folder_names(task)
-    sets: dict[str, list[Chosen]] = {}
-    for pair in find_pairs(data / first, data / second, task):
-        stem = pair.first.relative_to(data / first).with_suffix("").as_posix()
-        name, _, rest = stem.rpartition("/") if stem.count("/") == 0 else stem.partition("/")
-        sets.setdefault(name, []).append(Chosen(rest, pair.first, pair.second))
-    return sets
+    sets = by_dataset(find_pairs(data / first, data / second, task))
+    return {
+        name: [
+            Chosen(
+                pair.first.relative_to(data / first / name).with_suffix("").as_posix(),
+                pair.first,
+                pair.second,
+            )
+            for pair in members
+        ]
+        for name, members in sets.items()
+    }
 
 
 def spread(items: Sequence[T], at_most: int | None) -> list[T]:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from lkcfuse.architectures.base import Architecture
 from lkcfuse.architectures.processing import Processing
 from lkcfuse.architectures.registry import architecture_of
-from lkcfuse.errors import UsageError
+from lkcfuse.atomic import atomic_write
+from lkcfuse.errors import ResourceError, UsageError
 from lkcfuse.fusion.colour import blended, chroma_of, luma_of, recoloured, stretched
 from lkcfuse.models.checkpoint import load_network, save_checkpoint
 from lkcfuse.models.metadata import to_metadata
@@ -132,6 +133,8 @@ class FusionModel(nn.Module):
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise UsageError(f"{folder} is a file: name a folder") from None
+        except OSError as error:
+            raise ResourceError(f"{folder}: cannot be made: {error.strerror}") from None
         metadata = to_metadata(self.processing) | {"tasks": json.dumps([self.task.name])}
         entry = None if self.record is None else self.record.entry
         if entry is not None:
@@ -152,7 +155,8 @@ class FusionModel(nn.Module):
             "channel_order": list(self.processing.channel_order),
             "stretch": self.processing.stretch,
         }
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        with atomic_write(folder / "config.json", overwrite=True) as file:
+            file.write(json.dumps(config, indent=2).encode() + b"\n")
         return path
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:

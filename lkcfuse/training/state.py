@@ -15,7 +15,7 @@ from lkcfuse.architectures.lkc_funet import LKCFUNet
 from lkcfuse.errors import InputError, ResourceError, UsageError
 from lkcfuse.training.optimizer import Optimizer
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass

@@ -9,7 +9,7 @@ from networks import random_network
 from stand_ins import stand_in_tensors
 
 from lkcfuse.architectures.processing import FIRST_SECOND, Processing
-from lkcfuse.errors import InputError, UsageError, WeightsError
+from lkcfuse.errors import InputError, ResourceError, UsageError, WeightsError
 from lkcfuse.fusion.fuser import Fuser
 from lkcfuse.fusion.model import FusionModel
 from lkcfuse.images import image_from_array, image_to_array, stretch_image
@@ -177,6 +177,12 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="is a file: name a folder"):
         FusionModel(random_network()).save_pretrained(tmp_path / "file")
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ResourceError, match="below: cannot be made"):
+        FusionModel(random_network()).save_pretrained(tmp_path / "file" / "below")
 
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
