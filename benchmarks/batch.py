@@ -49,6 +49,7 @@ from lkcfuse.batch.records import FileRecord, PairRecord
 from lkcfuse.batch.settings import Settings
 from lkcfuse.batch.stages import relative_output
 from lkcfuse.fusion.fuser import Fuser
+from lkcfuse.pairs import PairOptions
 
 STAGES = ("read", "fuse", "encode")
 
@@ -155,7 +156,7 @@ def plan_costs(count: int, top: Path | None) -> dict[str, float]:
         del listed
         figures["plan_seconds_per_pair"] = (time.perf_counter() - started) / count
         figures["plan_bytes_per_pair"] = (resident().rss - before) / count
-        settings = Settings.of(Fuser(), plan.format, invert_first=False)
+        settings = Settings.of(Fuser(), plan.format, PairOptions())
         digest, seconds = "0" * 64, {"read": 0.0123, "fuse": 1.2345, "encode": 0.0123}
         with Journal(Path(name), held.journal_lock) as journal:
             journal.begin(settings, pairs=count)

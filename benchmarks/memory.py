@@ -100,10 +100,10 @@ def show_naive(first: Path, second: Path, picture: Path | None) -> None:
     import torch
     from PIL import Image
 
-    from lkcfuse.images import read_pair
     from lkcfuse.inference import InferenceOptions, infer
     from lkcfuse.models import resolve
     from lkcfuse.models.checkpoint import load_network
+    from lkcfuse.pairs import read_pair
 
     pair = read_pair(first, second)
     weights = resolve(None, "ir-vis")

@@ -23,14 +23,13 @@ from lkcfuse import Fuser
 from lkcfuse.images import (
     FORMATS,
     Image,
-    Pair,
     image_from_array,
     image_to_array,
-    read_pair,
     write_image,
 )
 from lkcfuse.metrics import Plane as MetricPlane
 from lkcfuse.metrics import evaluate
+from lkcfuse.pairs import Pair, read_pair
 
 METRICS = ("EN", "SD", "SF", "AG", "MI", "SCD", "CC", "MSE", "PSNR", "SSIM", "VIF", "Qabf")
 METHODS = ("ours", "maximum", "mean")

@@ -10,7 +10,7 @@ from object_store import s3_server
 
 from lkcfuse.errors import InputError, ResourceError, UsageError
 from lkcfuse.images import read_image
-from lkcfuse.images.pairing import list_images
+from lkcfuse.pairs.pairing import list_images
 from lkcfuse.remote import RemotePath, as_location, is_url, read_objects, relative_to
 
 

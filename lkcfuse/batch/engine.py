@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lkcfuse.batch.journal import JournalWriter, State
@@ -15,6 +15,7 @@ from lkcfuse.batch.records import PairRecord
 from lkcfuse.batch.settings import Settings
 from lkcfuse.batch.stages import Stages, relative_output
 from lkcfuse.fusion.fuser import Fuser, Progress
+from lkcfuse.pairs import PairOptions
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Work:
         settings: Of this run.
         state: What the journal said at the start.
         journal: Gets a line for each pair, before its output gets its name.
-        invert_first: The first images are black-hot.
+        options: What is done to a pair before and after the network.
         overwrite: Whether an output is replaced that the journal does not know.
         progress: Called with (pairs done, pairs in all); a part of a pair counts too.
     """
@@ -54,13 +55,13 @@ class Work:
     settings: Settings
     state: State
     journal: JournalWriter
-    invert_first: bool = False
+    options: PairOptions = field(default_factory=PairOptions)
     overwrite: bool = False
     progress: Callable[[float, float], None] | None = None
 
     def stages(self) -> Stages:
         """Return what is done to each pair besides the network."""
-        return Stages.of(self.plan, self.settings.key)
+        return Stages.of(self.plan, self.settings.key, self.options)
 
     def replaces(self, pair: PlannedPair) -> bool:
         """Whether a pair's output may be replaced, if there is one."""

@@ -26,8 +26,8 @@ from filelock import FileLock
 from lkcfuse.batch.records import PairRecord, ScoreRecord
 from lkcfuse.batch.settings import Settings
 from lkcfuse.errors import ResourceError, UsageError
-from lkcfuse.images.pairing import natural_key
 from lkcfuse.metrics.cases import FusedPair
+from lkcfuse.pairs.pairing import natural_key
 from lkcfuse.remote import Location, RemotePath, as_location, read_objects
 from lkcfuse.version import __version__
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lkcfuse.batch.plan import Listed
 from lkcfuse.errors import InputError
-from lkcfuse.images.pairing import IMAGE_SUFFIXES
+from lkcfuse.pairs.pairing import IMAGE_SUFFIXES
 
 
 def read_csv(path: Path) -> list[Listed]:

@@ -154,7 +154,8 @@ class _Run:
         try:
             fused = self._work.fuser.fuse_pair(
                 read.pair,
-                invert_first=self._work.invert_first,
+                invert_first=self._work.options.invert_first,
+                strength=self._work.options.strength,
                 progress=lambda part, whole: self._work.report(begun + part / whole),
             )
         except Exception as error:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.images.formats import Format, choose_format
-from lkcfuse.images.pairing import IMAGE_SUFFIXES, match_stems
+from lkcfuse.pairs.pairing import IMAGE_SUFFIXES, match_stems
 from lkcfuse.remote import Location, RemotePath, as_location, is_url
 
 

@@ -101,7 +101,6 @@ class Pool:
         orders = Orders(
             fuser=work.fuser,
             stages=work.stages(),
-            invert_first=work.invert_first,
             folder=str(Path.cwd()),
             host=socket.gethostname(),
             version=__version__,

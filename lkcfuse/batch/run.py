@@ -22,6 +22,7 @@ from lkcfuse.batch.settings import Settings
 from lkcfuse.batch.stages import DiskError
 from lkcfuse.errors import InputError, ResourceError
 from lkcfuse.fusion.fuser import Fuser, Notify
+from lkcfuse.pairs import PairOptions
 from lkcfuse.remote import Location, RemotePath
 from lkcfuse.version import __version__
 
@@ -111,7 +112,7 @@ class Batch:
         fuser: Fuser,
         *,
         engine: Engine | None = None,
-        invert_first: bool = False,
+        options: PairOptions | None = None,
         scorer: Scorer | None = None,
         progress: Callable[[float, float], None] | None = None,
     ) -> Generator[Outcome, None, None]:
@@ -123,7 +124,7 @@ class Batch:
         Args:
             fuser: What fuses; it is loaded if it was not.
             engine: What carries the batch out; None for threads of this process.
-            invert_first: The first images are black-hot: invert them before fusing.
+            options: What is done to a pair before and after the network; None for the defaults.
             scorer: Scores the outputs; its processes must have been started by this one.
             progress: Called with (pairs done, pairs in all); a part of a pair counts too.
 
@@ -139,8 +140,9 @@ class Batch:
             LkcfuseError: As `Engine.prepare`.
         """
         engine = engine or LocalEngine()
+        options = options or PairOptions()
         engine.prepare(fuser)
-        settings = Settings.of(fuser, self.plan.format, invert_first=invert_first)
+        settings = Settings.of(fuser, self.plan.format, options)
         # From here on no part of the batch begins with other settings, and one that has begun and
         # ended while the weights were loaded has left its line.
         self._held.announce(settings.key)
@@ -159,7 +161,7 @@ class Batch:
                 settings,
                 self._state,
                 journal,
-                invert_first=invert_first,
+                options=options,
                 overwrite=self._overwrite,
                 progress=progress,
             )

@@ -10,6 +10,7 @@ from typing import Any
 
 from lkcfuse.fusion.fuser import Fuser
 from lkcfuse.images.formats import Format
+from lkcfuse.pairs import PairOptions
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Settings:
         input_range: Values for black and white in the network's input.
         output_range: Values for black and white in its output.
         channel_order: Which source is which channel.
-        invert_first: Whether the first image is inverted.
+        options: What is done to a pair before and after the network.
         format: Name of the outputs' format.
         stretch: Whether outputs are stretched to the whole range.
     """
@@ -36,12 +37,12 @@ class Settings:
     input_range: tuple[float, float]
     output_range: tuple[float, float]
     channel_order: tuple[str, ...]
-    invert_first: bool
+    options: PairOptions
     format: str
     stretch: bool = False
 
     @classmethod
-    def of(cls, fuser: Fuser, chosen: Format, *, invert_first: bool) -> Settings:
+    def of(cls, fuser: Fuser, chosen: Format, options: PairOptions) -> Settings:
         """Return the settings of a fuser that writes in a format; the fuser is loaded."""
         weights = fuser.weights
         return cls.from_record(
@@ -52,7 +53,8 @@ class Settings:
                 "input_range": weights.processing.input_range,
                 "output_range": weights.processing.output_range,
                 "channel_order": weights.processing.channel_order,
-                "invert_first": invert_first,
+                "invert_first": options.invert_first,
+                "sources": _without_inversion(options),
                 "format": chosen.name,
                 "stretch": weights.processing.stretch,
             }
@@ -71,6 +73,11 @@ class Settings:
         if not self.stretch:
             # As journals had it before there was a stretch: their keys stay valid.
             del record["stretch"]
+        del record["options"]
+        record["invert_first"] = self.options.invert_first
+        sources = _without_inversion(self.options)
+        if sources:
+            record["sources"] = sources
         return record
 
     @classmethod
@@ -89,7 +96,9 @@ class Settings:
             input_range=(float(low), float(high)),
             output_range=(float(black), float(white)),
             channel_order=tuple(str(source) for source in record["channel_order"]),
-            invert_first=bool(record["invert_first"]),
+            options=PairOptions.from_record(
+                {**record.get("sources", {}), "invert_first": bool(record["invert_first"])}
+            ),
             format=str(record["format"]),
             stretch=bool(record.get("stretch", False)),
         )
@@ -110,6 +119,14 @@ class Settings:
             found.append(f"task {self.task}")
         if self.format != other.format:
             found.append(f"format {self.format}")
-        if self.invert_first != other.invert_first:
-            found.append(f"{'' if self.invert_first else 'no '}--invert-first")
+        if self.options.invert_first != other.options.invert_first:
+            found.append(f"{'' if self.options.invert_first else 'no '}--invert-first")
+        mine, others = _without_inversion(self.options), _without_inversion(other.options)
+        if mine != others:
+            found.append(f"sources read with {json.dumps(mine)}" if mine else "sources as they are")
         return found
+
+
+def _without_inversion(options: PairOptions) -> dict[str, Any]:
+    """Return the record of options, but for the inversion, which has a field of its own."""
+    return {name: value for name, value in options.to_record().items() if name != "invert_first"}

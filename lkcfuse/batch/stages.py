@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lkcfuse.atomic import atomic_write
@@ -13,7 +13,8 @@ from lkcfuse.batch.files import exists, is_as_recorded, load, make_folders, reco
 from lkcfuse.batch.plan import Plan, PlannedPair
 from lkcfuse.batch.records import FileRecord, PairRecord
 from lkcfuse.errors import LkcfuseError, ResourceError, UsageError
-from lkcfuse.images import Image, Pair, check_output, read_image, write_image
+from lkcfuse.images import Image, check_output, read_image, write_image
+from lkcfuse.pairs import Pair, PairOptions, prepare_pair
 from lkcfuse.remote import Location, RemotePath, relative_to
 
 PIXELS_IN_FLIGHT = 1 << 25
@@ -51,16 +52,18 @@ class Stages:
         folder: The output folder.
         format: Name of the outputs' format.
         settings: Key of the run's settings.
+        options: What is done to a pair before and after the network.
     """
 
     folder: Location
     format: str
     settings: str
+    options: PairOptions = field(default_factory=PairOptions)
 
     @classmethod
-    def of(cls, plan: Plan, settings: str) -> Stages:
-        """Return the stages of a plan's pairs, done with the settings of a key."""
-        return cls(plan.folder, plan.format.name, settings)
+    def of(cls, plan: Plan, settings: str, options: PairOptions) -> Stages:
+        """Return the stages of a plan's pairs, done with options and the settings of a key."""
+        return cls(plan.folder, plan.format.name, settings, options)
 
     def read(self, pair: PlannedPair, known: PairRecord | None) -> Sources:
         """Read a pair's files, and decode them unless the pair is done.
@@ -81,9 +84,11 @@ class Stages:
         )
         if known is not None and self._is_done(known, pair, sources):
             return Sources(done=known)
-        images = Pair(
-            read_image(io.BytesIO(first), name=str(pair.first)),
-            read_image(io.BytesIO(second), name=str(pair.second)),
+        options = self.options
+        images = prepare_pair(
+            read_image(io.BytesIO(first), options.first, name=str(pair.first)),
+            read_image(io.BytesIO(second), options.second, name=str(pair.second)),
+            options,
         )
         check_output(None, format=self.format, size=images.size)
         return Sources(None, images, *sources, time.perf_counter() - started)

@@ -33,7 +33,6 @@ class Orders:
     Attributes:
         fuser: What to fuse with, not loaded.
         stages: What else is done to a pair.
-        invert_first: The first images are black-hot.
         folder: The driver's working folder, which relative paths start from.
         host: The driver's machine.
         version: The driver's lkcfuse.
@@ -44,7 +43,6 @@ class Orders:
 
     fuser: Fuser
     stages: Stages
-    invert_first: bool
     folder: str
     host: str
     version: str
@@ -204,8 +202,9 @@ class Worker:
         started = time.perf_counter()
         self._notes.clear()
         try:
+            options = self._orders.stages.options
             fused = self._orders.fuser.fuse_pair(
-                sources.pair, invert_first=self._orders.invert_first
+                sources.pair, invert_first=options.invert_first, strength=options.strength
             )
         finally:
             # The sources' pixels go before the next pair's come.

@@ -30,9 +30,9 @@ from lkcfuse.cli.batch_options import (
     WorkersOption,
 )
 from lkcfuse.cli.batch_output import notify_of_plan, show_plan, summarise, work_through
+from lkcfuse.cli.option_groups import with_groups
 from lkcfuse.cli.options import (
     DeviceOption,
-    InvertFirstOption,
     JsonOption,
     ManifestOption,
     MemoryOption,
@@ -48,6 +48,7 @@ from lkcfuse.cli.options import (
     inference_options,
 )
 from lkcfuse.cli.output import Output, Warnings, count
+from lkcfuse.cli.source_options import SourceOptions
 from lkcfuse.errors import NotCachedError, UsageError
 from lkcfuse.remote import Location, as_location
 
@@ -56,8 +57,10 @@ if TYPE_CHECKING:
     from lkcfuse.batch.engine import Engine
     from lkcfuse.batch.scoring import Scorer
     from lkcfuse.fusion.fuser import Fuser
+    from lkcfuse.pairs import PairOptions
 
 
+@with_groups
 def batch(
     first: FirstArgument = None,
     second: SecondArgument = None,
@@ -84,7 +87,7 @@ def batch(
     workers: WorkersOption = None,
     cpus_per_worker: CpusOption = None,
     gpus_per_worker: GpusOption = None,
-    invert_first: InvertFirstOption = False,
+    sources: SourceOptions = SourceOptions(),  # noqa: B008 - frozen, and only read
     format_name: FormatOption = "png",
     force: ForceOption = False,
     manifest: ManifestOption = None,
@@ -103,6 +106,7 @@ def batch(
     from lkcfuse.fusion.fuser import Fuser
 
     out = Output(as_json, quiet)
+    options = sources.to_pair_options()
     warn = Warnings(out)
     folder = as_location(output)
     page = as_location(report) if report is not None else None
@@ -137,7 +141,7 @@ def batch(
     end = "\0" if null else "\n"
     if dry_run:
         looked = Fuser(task, weights=weights, manifest=manifest, offline=True, notify=warn)
-        _check_plan(looked, plan, offline=offline, invert_first=invert_first, out=out, force=force)
+        _check_plan(looked, plan, offline=offline, options=options, out=out, force=force)
         if engine_name == "local" and device not in ("auto", "cpu"):
             from lkcfuse.inference import select_device
 
@@ -155,9 +159,7 @@ def batch(
         scorer = None
         if metrics is not None or page is not None:
             scorer = _scorer(folder, stack, baselines=page is not None)
-        outcomes = work_through(
-            opened, fuser, engine, scorer, invert_first=invert_first, out=out, end=end
-        )
+        outcomes = work_through(opened, fuser, engine, scorer, options=options, out=out, end=end)
     warn.close()
     if scorer is not None and metrics is not None:
         from lkcfuse.metrics.table import write_table
@@ -171,7 +173,7 @@ def batch(
         from lkcfuse.cli.reports import write_batch_report
         from lkcfuse.report.settings import settings_section
 
-        settings = Settings.of(fuser, plan.format, invert_first=invert_first)
+        settings = Settings.of(fuser, plan.format, options)
         write_batch_report(
             page,
             outcomes,
@@ -186,7 +188,7 @@ def batch(
 
 
 def _check_plan(
-    fuser: Fuser, plan: Plan, *, offline: bool, invert_first: bool, out: Output, force: bool
+    fuser: Fuser, plan: Plan, *, offline: bool, options: PairOptions, out: Output, force: bool
 ) -> None:
     """Refuse what a run would refuse; weights that it would fetch are not looked at."""
     from lkcfuse.batch.check import check, check_settings
@@ -197,7 +199,7 @@ def _check_plan(
         check_idle(plan.folder, plan.shard)
     state = check(plan, overwrite=force)
     try:
-        settings = Settings.of(fuser, plan.format, invert_first=invert_first)
+        settings = Settings.of(fuser, plan.format, options)
     except NotCachedError:
         if offline:
             raise

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lkcfuse.batch.engine import Engine
     from lkcfuse.batch.scoring import Scorer
     from lkcfuse.fusion.fuser import Fuser
+    from lkcfuse.pairs import PairOptions
 
 _NAMES_SHOWN = 10
 
@@ -54,16 +55,14 @@ def work_through(
     engine: Engine,
     scorer: Scorer | None,
     *,
-    invert_first: bool,
+    options: PairOptions,
     out: Output,
     end: str,
 ) -> list[Outcome]:
     """Work through the pairs, print each as it is done, and return them in the plan's order."""
     done = []
     with out.progress("fusing", unit="pairs") as report:
-        run = opened.run(
-            fuser, engine=engine, invert_first=invert_first, scorer=scorer, progress=report
-        )
+        run = opened.run(fuser, engine=engine, options=options, scorer=scorer, progress=report)
         with closing(run) as outcomes:
             for outcome in outcomes:
                 done.append(outcome)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lkcfuse.cli.option_groups import with_groups
 from lkcfuse.cli.options import (
     DeviceOption,
     ForceOption,
     FormatOption,
-    InvertFirstOption,
     JsonOption,
     ManifestOption,
     MemoryOption,
@@ -31,16 +31,18 @@ from lkcfuse.cli.options import (
     local_path,
 )
 from lkcfuse.cli.output import Output
+from lkcfuse.cli.source_options import SourceOptions
 from lkcfuse.cli.streams import check_stdout
 from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
-    from lkcfuse.images import Image
+    from lkcfuse.images import Image, ReadOptions
 
 STREAM = "-"
 """Stands for standard input or output; a file of that name is `./-`."""
 
 
+@with_groups
 def fuse(
     first: Annotated[
         str, typer.Argument(metavar="A", help="The infrared image or the MRI slice; - for stdin.")
@@ -60,7 +62,7 @@ def fuse(
     memory: MemoryOption = None,
     scratch: ScratchOption = None,
     precision: PrecisionOption = "auto",
-    invert_first: InvertFirstOption = False,
+    sources: SourceOptions = SourceOptions(),  # noqa: B008 - frozen, and only read
     format_name: FormatOption = None,
     force: ForceOption = False,
     manifest: ManifestOption = None,
@@ -78,9 +80,11 @@ def fuse(
     _check_streams(first, second, destination, as_json=as_json)
 
     from lkcfuse.fusion.fuser import Fuser
-    from lkcfuse.images import Pair, check_files, check_output, write_image
+    from lkcfuse.images import check_output, write_image
+    from lkcfuse.pairs import check_files, prepare_pair
 
     out = Output(as_json, quiet)
+    options = sources.to_pair_options()
     fuser = Fuser(
         task,
         weights=weights,
@@ -95,14 +99,16 @@ def fuse(
     check_output(target, format=format_name, overwrite=force)
     _check_sources(first, second)
     check_files(*(None if word == STREAM else word for word in (first, second, destination)))
-    pair = Pair(_read(first), _read(second))
+    pair = prepare_pair(_read(first, options.first), _read(second, options.second), options)
     check_output(target, format=format_name, overwrite=force, size=pair.size)
     with out.progress("loading weights", in_bytes=True) as report:
         fuser.load(progress=report)
     height, width = pair.size
     out.note(f"fusing {width}x{height} pixels with {fuser.describe()}")
     with out.progress("fusing") as report:
-        fused = fuser.fuse_pair(pair, invert_first=invert_first, progress=report)
+        fused = fuser.fuse_pair(
+            pair, invert_first=options.invert_first, strength=options.strength, progress=report
+        )
     if destination == STREAM:
         write_image(fused, sys.stdout.buffer, format=format_name)
         sys.stdout.buffer.flush()
@@ -149,9 +155,9 @@ def _check_sources(first: str, second: str) -> None:
         )
 
 
-def _read(word: str) -> Image:
+def _read(word: str, options: ReadOptions) -> Image:
     from lkcfuse.images import read_image
 
     if word == STREAM:
-        return read_image(sys.stdin.buffer, name="standard input")
-    return read_image(local_path(word))
+        return read_image(sys.stdin.buffer, options, name="standard input")
+    return read_image(local_path(word), options)

@@ -110,11 +110,6 @@ ForceOption = Annotated[
     typer.Option("--force", "-f", help="Overwrite an output that exists."),
 ]
 
-InvertFirstOption = Annotated[
-    bool,
-    typer.Option("--invert-first", help="The infrared image is black-hot: invert it first."),
-]
-
 JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Print the result as JSON on stdout."),

@@ -15,16 +15,14 @@ from lkcfuse.errors import InputError, WeightsError
 from lkcfuse.fusion.batches import is_tensor, join_batch, split_batch
 from lkcfuse.images import (
     Image,
-    Pair,
     blend_colours,
-    check_files,
     check_output,
     image_from_array,
     image_to_array,
-    read_pair,
     stretch_image,
     write_image,
 )
+from lkcfuse.pairs import Pair, PairOptions, check_files, read_pair
 from lkcfuse.tasks import Task, get_task
 
 if TYPE_CHECKING:
@@ -310,6 +308,7 @@ class Fuser:
         format: str | None = None,  # noqa: A002 - the option's name
         overwrite: bool = False,
         invert_first: bool = False,
+        options: PairOptions | None = None,
         progress: Progress | None = None,
     ) -> Image:
         """Fuse two image files into a third.
@@ -324,6 +323,7 @@ class Fuser:
             format: Format of the output; None goes by its suffix, and means PNG for an open file.
             overwrite: Whether an output that exists is replaced.
             invert_first: The first image is black-hot: invert it before fusing.
+            options: How to read the two and bring them together; None for the defaults.
             progress: Called with (done, total) as the network goes on.
 
         Returns:
@@ -336,23 +336,36 @@ class Fuser:
             ResourceError: The output cannot be written.
             LkcfuseError: As `load`.
         """
+        options = options or PairOptions()
         check_files(first, second, output)
         destination = output if isinstance(output, (str, os.PathLike)) else None
         check_output(destination, format=format, overwrite=overwrite)
-        pair = read_pair(first, second)
+        pair = read_pair(first, second, options)
         check_output(destination, format=format, overwrite=overwrite, size=pair.size)
-        fused = self.fuse_pair(pair, invert_first=invert_first, progress=progress)
+        fused = self.fuse_pair(
+            pair,
+            invert_first=invert_first or options.invert_first,
+            strength=options.strength,
+            progress=progress,
+        )
         write_image(fused, output, format=format, overwrite=overwrite)
         return fused
 
     def fuse_pair(
-        self, pair: Pair, *, invert_first: bool = False, progress: Progress | None = None
+        self,
+        pair: Pair,
+        *,
+        invert_first: bool = False,
+        strength: float = 1.0,
+        progress: Progress | None = None,
     ) -> Image:
         """Fuse two images that have been read.
 
         Args:
             pair: The two images.
             invert_first: The first image is black-hot: invert it before fusing.
+            strength: How much of the fusion there is in the result's luma: 0 is the second source,
+                1 the fusion.
             progress: Called with (done, total) as the network goes on.
 
         Returns:
@@ -382,6 +395,9 @@ class Fuser:
             )
         processing.unit_in_place(output)
         np.clip(output, 0, 1, out=output)
+        if strength != 1:
+            output *= np.float32(strength)
+            output += np.float32(1 - strength) * pair.second.luma
         takes_second = self.task.chroma == "second"
         fused = Image(
             luma_samples=output,

@@ -8,7 +8,7 @@ from lkcfuse.images.image import (
     image_to_array,
     stretch_image,
 )
-from lkcfuse.images.pair import Pair, check_files, read_pair
+from lkcfuse.images.options import ReadOptions
 from lkcfuse.images.reading import read_image
 from lkcfuse.images.writing import check_output, write_image
 
@@ -16,15 +16,13 @@ __all__ = [
     "FORMATS",
     "Format",
     "Image",
-    "Pair",
+    "ReadOptions",
     "blend_colours",
-    "check_files",
     "check_output",
     "choose_format",
     "image_from_array",
     "image_to_array",
     "read_image",
-    "read_pair",
     "stretch_image",
     "write_image",
 ]

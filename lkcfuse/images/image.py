@@ -53,6 +53,8 @@ class Image:
         name: What messages call it: the file's path, or a word.
         icc_profile: The colour profile that came with the RGB values; None where none did.
         notes: What the user should know about the way it was read, a line each.
+        coverage: How much each pixel counts: (H, W), 0 where there is no data, 255 where there is;
+            None where there is data everywhere.
     """
 
     luma_samples: Samples
@@ -61,6 +63,7 @@ class Image:
     name: str = "image"
     icc_profile: bytes | None = None
     notes: tuple[str, ...] = ()
+    coverage: npt.NDArray[np.uint8] | None = None
 
     @property
     def size(self) -> tuple[int, int]:

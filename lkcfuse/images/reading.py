@@ -12,7 +12,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,15 +23,17 @@ from PIL import ExifTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from lkcfuse.errors import InputError
+from lkcfuse.images.decoded import Decoded
 from lkcfuse.images.decoding import (
     decode_deep_colour,
     decode_with_pillow,
     no_pillow_limit,
     transparent_level,
 )
-from lkcfuse.images.image import Image, check_float_range, image_from_samples
-from lkcfuse.images.profiles import is_rgb_profile
-from lkcfuse.images.samples import Samples, full_scale, has_colour, is_grey
+from lkcfuse.images.image import Image, check_float_range
+from lkcfuse.images.options import ReadOptions
+from lkcfuse.images.samples import Samples, full_scale
+from lkcfuse.images.values import TRANSPARENT, to_image
 from lkcfuse.remote import RemotePath
 
 MAX_PIXELS = 1 << 28
@@ -49,7 +51,6 @@ _UNSPECIFIED, _PREMULTIPLIED_ALPHA, _ALPHA = 0, 1, 2
 _BIG_TIFF = 43
 
 _SEVERAL_FRAMES = "{} has several frames or pages: only the first is read"
-_TRANSPARENT = "{} is transparent in places: they count as black"
 
 
 @dataclass
@@ -72,7 +73,10 @@ class _Decoded:
 
 
 def read_image(
-    source: str | os.PathLike[str] | RemotePath | BinaryIO, *, name: str | None = None
+    source: str | os.PathLike[str] | RemotePath | BinaryIO,
+    options: ReadOptions | None = None,
+    *,
+    name: str | None = None,
 ) -> Image:
     """Read an image file.
 
@@ -82,6 +86,7 @@ def read_image(
 
     Args:
         source: A path, an object at a URL, or a file open for reading bytes (a pipe will do).
+        options: How to read it; left out, as `ReadOptions()`.
         name: What messages call it; left out, the path.
 
     Returns:
@@ -91,16 +96,17 @@ def read_image(
         InputError: The file is missing, no image, damaged, cut off, too large, or of a kind that
             is not read. The message names the file and the cure.
     """
+    options = options or ReadOptions()
     if isinstance(source, RemotePath):
         name = name or str(source)
         with _reading(name):
             data = source.read_bytes()
-        return _read(io.BytesIO(data), name)
+        return _read(io.BytesIO(data), options, name)
     if isinstance(source, (str, os.PathLike)):
         name = name or os.fspath(source)
         with _open_path(Path(source), name) as file:
-            return _read(file, name)
-    return _read(source, name or getattr(source, "name", None) or "the stream")
+            return _read(file, options, name)
+    return _read(source, options, name or getattr(source, "name", None) or "the stream")
 
 
 @contextmanager
@@ -123,7 +129,7 @@ def _reading(name: str) -> Iterator[None]:
         raise InputError(f"{name} cannot be read: {reason}") from None
 
 
-def _read(file: BinaryIO, name: str) -> Image:
+def _read(file: BinaryIO, options: ReadOptions, name: str) -> Image:
     if not file.seekable():
         file = io.BytesIO(file.read())
     head = file.read(16)
@@ -154,7 +160,13 @@ def _read(file: BinaryIO, name: str) -> Image:
     except Exception as error:
         # A broken file can make a decoder fail in any way: struct.error, IndexError, zlib.error.
         raise _damaged(name, str(error) or type(error).__name__) from None
-    return _to_image(_upright(samples, decoded.orientation), decoded, name)
+    whole = Decoded(
+        samples,
+        decoded.orientation,
+        decoded.icc_profile,
+        notes=decoded.notes,
+    )
+    return to_image(whole, options, name)
 
 
 @contextmanager
@@ -204,7 +216,7 @@ def _without_bare_fourth(samples: Samples, decoded: _Decoded, name: str) -> Samp
         return samples
     is_alpha = decoded.fourth_channel == _PREMULTIPLIED_ALPHA
     if is_alpha and samples[..., 3].min() < full_scale(samples.dtype):
-        decoded.notes.append(_TRANSPARENT.format(name))
+        decoded.notes.append(TRANSPARENT.format(name))
     return samples[..., :3]
 
 
@@ -262,39 +274,10 @@ def _swap_black_and_white(samples: npt.NDArray[Any], name: str) -> None:
     np.subtract(full_scale(samples.dtype), samples, out=samples)
 
 
-def _to_image(samples: Samples, decoded: _Decoded, name: str) -> Image:
-    notes = decoded.notes
-    has_alpha = samples.ndim == 3 and samples.shape[2] in (2, 4)
-    if has_alpha and samples[..., -1].min() == full_scale(samples.dtype):
-        has_alpha = False
-        samples = samples[..., :-1] if samples.shape[2] == 4 else samples[..., 0]
-    if has_alpha:
-        notes.append(_TRANSPARENT.format(name))
-    if has_colour(samples) and is_grey(samples):
-        # A copy, so that the other channels' memory is given back.
-        samples = (samples[..., ::3] if has_alpha else samples[..., 0]).copy()
-    profile = decoded.icc_profile
-    # A file that was CMYK or Lab has a profile of that, which tells nothing of the RGB it became.
-    if profile is not None and not (has_colour(samples) and is_rgb_profile(profile)):
-        profile = None
-    return replace(image_from_samples(samples, name=name), icc_profile=profile, notes=tuple(notes))
-
-
 def _orientation(opened: PIL.Image.Image) -> int:
     with suppress(Exception):  # EXIF data is often broken, and then says nothing
         return int(opened.getexif().get(ExifTags.Base.Orientation, 1))
     return 1
-
-
-def _upright(samples: Samples, orientation: int) -> Samples:
-    """Turn and mirror rows and columns as EXIF's orientation (1 to 8) asks."""
-    if orientation in (5, 6, 7, 8):
-        samples = samples.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        samples = samples[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        samples = samples[::-1]
-    return samples
 
 
 def _max_pixels() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lkcfuse.errors import InputError, UsageError
-from lkcfuse.images.pairing import list_images, match_stems
+from lkcfuse.pairs.pairing import list_images, match_stems
 from lkcfuse.remote import Location
 
 MAXIMUM = "maximum"

@@ -24,7 +24,7 @@ def settings_section(title: str, settings: Settings) -> Section:
             ("network input", _range(settings.input_range)),
             ("network output", _range(settings.output_range)),
             ("channels", ", ".join(settings.channel_order)),
-            ("first image inverted", "yes" if settings.invert_first else "no"),
+            ("first image inverted", "yes" if settings.options.invert_first else "no"),
             ("format", settings.format),
         ),
     )

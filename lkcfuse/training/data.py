@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lkcfuse.errors import InputError
-from lkcfuse.images import read_pair
-from lkcfuse.images.pairing import match_stems
+from lkcfuse.pairs import read_pair
+from lkcfuse.pairs.pairing import match_stems
 from lkcfuse.tasks import Task, get_task
 
 # Decoded pairs are kept in memory up to this; the rest is read again each time.

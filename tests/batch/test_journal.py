@@ -12,9 +12,10 @@ from lkcfuse.batch.journal import Journal, read_pairs, read_state, read_task
 from lkcfuse.batch.records import FileRecord, PairRecord, ScoreRecord
 from lkcfuse.batch.settings import Settings
 from lkcfuse.errors import ResourceError, UsageError
+from lkcfuse.pairs import PairOptions
 
 SETTINGS = Settings(
-    "mri-pet", "w", "ab" * 32, (0.0, 1.0), (0.0, 1.0), ("second", "first"), False, "png"
+    "mri-pet", "w", "ab" * 32, (0.0, 1.0), (0.0, 1.0), ("second", "first"), PairOptions(), "png"
 )
 
 
@@ -58,7 +59,7 @@ def test_no_journal(tmp_path):
 
 def test_pairs_are_those_of_the_latest_settings(folder, journal):
     journal.begin(SETTINGS)
-    other = Settings(**{**SETTINGS.to_record(), "task": "ir-vis"})
+    other = Settings.from_record({**SETTINGS.to_record(), "task": "ir-vis"})
     for record in (pair("old", other), pair("10"), pair("2"), pair("gone")):
         journal.append(record.to_record())
     for name in ("old", "10", "2"):
@@ -181,7 +182,7 @@ def test_a_line_that_half_fits_is_taken_back(folder, journal, monkeypatch):
 
 def test_settings_that_make_the_same_files_have_one_key():
     assert Settings.from_record(SETTINGS.to_record()) == SETTINGS
-    renamed = Settings(**{**SETTINGS.to_record(), "weights": "another name"})
+    renamed = Settings.from_record({**SETTINGS.to_record(), "weights": "another name"})
     assert renamed.key == SETTINGS.key
     for change in (
         {"task": "ir-vis"},
@@ -190,8 +191,9 @@ def test_settings_that_make_the_same_files_have_one_key():
         {"output_range": (-1.0, 1.0)},
         {"channel_order": ("first", "second")},
         {"invert_first": True},
+        {"sources": {"first": {"value_range": "full"}}},
         {"format": "tiff"},
     ):
-        changed = Settings(**{**SETTINGS.to_record(), **change})
+        changed = Settings.from_record({**SETTINGS.to_record(), **change})
         assert changed.key != SETTINGS.key
         assert len(changed.differences(SETTINGS)) == len(SETTINGS.differences(changed)) == 1

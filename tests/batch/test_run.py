@@ -14,6 +14,7 @@ from lkcfuse.fusion.fuser import Fuser
 from lkcfuse.images import read_image
 from lkcfuse.metrics import evaluate
 from lkcfuse.metrics.scoring import levels_of
+from lkcfuse.pairs import PairOptions
 
 
 def statuses(outcomes):
@@ -41,7 +42,7 @@ def test_files_are_those_of_one_at_a_time(run, folders, network, tmp_path):
 
 def test_settings_reach_the_network_and_the_files(run, folders, fuser, tmp_path):
     plan = plan_folders(*folders, tmp_path / "fused", format="tiff")
-    run(plan=plan, invert_first=True)
+    run(plan=plan, options=PairOptions(invert_first=True))
     fused = contents(tmp_path / "fused")
     assert {name.rpartition(".")[2] for name in fused} == {"tif"}
     fuser.fuse_files(
@@ -119,7 +120,7 @@ def test_other_weights_are_refused_and_forced(run, make_weights, tmp_path):
     with pytest.raises(UsageError, match=r"made with weights none.*weights max.*--force"):
         run(using=other)
     with pytest.raises(UsageError, match=r"no --invert-first.*has --invert-first"):
-        run(invert_first=True)
+        run(options=PairOptions(invert_first=True))
     assert contents(tmp_path / "fused") == before
     assert statuses(run(using=other, overwrite=True)) == ["fused"] * 6
     after = contents(tmp_path / "fused")
@@ -136,7 +137,7 @@ def test_a_forced_run_that_made_nothing_does_not_hide_what_is_there(run, folders
     for path in folders[0].rglob("*.png"):
         path.rename(path.with_suffix(".aside"))
         path.write_bytes(b"no image")
-    assert statuses(run(invert_first=True, overwrite=True)) == ["failed"] * 6
+    assert statuses(run(options=PairOptions(invert_first=True), overwrite=True)) == ["failed"] * 6
     for path in folders[0].rglob("*.aside"):
         path.rename(path.with_suffix(".png"))
     with pytest.raises(UsageError, match=r"made with format png.*has format bmp"):
@@ -152,7 +153,7 @@ def test_shards_of_other_settings_do_not_run_side_by_side(folders, fuser, tmp_pa
         outcomes = one.run(fuser)
         next(outcomes)
         with pytest.raises(UsageError, match=r"another part .* other settings"):
-            next(two.run(fuser, invert_first=True))
+            next(two.run(fuser, options=PairOptions(invert_first=True)))
         outcomes.close()
         assert statuses(two.run(fuser)) == ["fused"] * len(second.pairs)
 

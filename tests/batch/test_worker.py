@@ -16,6 +16,7 @@ from lkcfuse.batch.stages import DiskError, Stages
 from lkcfuse.batch.worker import Orders, Ready, Worker, _Room
 from lkcfuse.errors import InputError, ResourceError, UsageError, WeightsError
 from lkcfuse.fusion.fuser import Fuser
+from lkcfuse.pairs import PairOptions
 from lkcfuse.version import __version__
 
 
@@ -29,11 +30,10 @@ def plan(folders, tmp_path, monkeypatch):
 @pytest.fixture
 def orders(plan, network, tmp_path):
     fuser = Fuser(weights=network, device="cpu", threads=1)
-    settings = Settings.of(fuser, plan.format, invert_first=False)
+    settings = Settings.of(fuser, plan.format, PairOptions())
     return Orders(
         fuser=fuser,
-        stages=Stages.of(plan, settings.key),
-        invert_first=False,
+        stages=Stages.of(plan, settings.key, PairOptions()),
         folder=str(tmp_path),
         host="driver",
         version=__version__,

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
 
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.images.colour import FloatArray
 from lkcfuse.images.image import Image
-from lkcfuse.images.reading import read_image
 from lkcfuse.tasks import Task
 
 # A camera with 10 to 14 bits, or one that writes temperatures, fills no more of a 16-bit file.
@@ -123,15 +121,3 @@ def check_files(first: object, second: object, output: object = None) -> None:
         raise UsageError(f"{first} and {second} are the same file: no pair to fuse")
     if real[2] is not None and real[2] in real[:2]:
         raise UsageError(f"{output} is a source and would be overwritten: choose another output")
-
-
-def read_pair(
-    first: str | os.PathLike[str] | BinaryIO,
-    second: str | os.PathLike[str] | BinaryIO,
-) -> Pair:
-    """Read both images of a pair; see `read_image` for what is accepted.
-
-    Raises:
-        InputError: An image cannot be read, or their sizes differ.
-    """
-    return Pair(read_image(first), read_image(second))

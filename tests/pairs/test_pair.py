@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from allocations import traced_peak
 
-from lkcfuse.images import Pair, image_from_array, read_image, samples
+from lkcfuse.images import image_from_array, read_image, samples
+from lkcfuse.pairs import Pair
 from lkcfuse.tasks import TASKS
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lkcfuse.errors import InputError, UsageError
-from lkcfuse.images.pairing import list_images, match_stems
+from lkcfuse.pairs.pairing import list_images, match_stems
 
 
 @pytest.fixture

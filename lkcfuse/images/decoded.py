@@ -1,0 +1,42 @@
+"""What a file holds, before anything is made of it: readers return it, `values.py` makes images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass
+class Decoded:
+    """The samples of one image file, as they stand in it.
+
+    Attributes:
+        samples: (H, W) grey, (H, W, 3) RGB, or (H, W, 2) and (H, W, 4) with a straight alpha
+            channel last; of any integer or float type, in the file's own numbers. Rows and columns
+            are as the file has them: `orientation` is not applied yet.
+        orientation: What EXIF says of it, 1 to 8.
+        icc_profile: The file's colour profile, of whatever colour space.
+        nodata: The value that the file says stands for no data, in its own numbers.
+        format: Name of the format, as Pillow calls it: `PNG`.
+        notes: What the user should know, a line each.
+    """
+
+    samples: npt.NDArray[Any]
+    orientation: int = 1
+    icc_profile: bytes | None = None
+    nodata: float | None = None
+    format: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the last channel is alpha."""
+        return self.samples.ndim == 3 and self.samples.shape[2] in (2, 4)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the samples."""
+        return self.samples.dtype

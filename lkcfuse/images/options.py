@@ -1,0 +1,27 @@
+"""How an image file's samples are to be read: options that one source of a pair has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read one source.
+
+    Attributes:
+        value_range: Which of the file's values become black and white, as `parse_value_range`
+            takes it: `auto`, `full`, `p0.1,p99.9`, or `MIN,MAX` in the file's own numbers.
+        nodata: A value that stands for no data, in the file's own numbers; None where there is
+            none but what the file itself says.
+        palette: `off`, `auto`, or the name or file of the palette that heat is shown in.
+        page: Which page of a file of several to read, from 1 on.
+        fourth_channel: Read the fourth channel of a file as a grey image of its own, or leave it
+            out: `only`, `drop`; None takes it for what the file says it is.
+    """
+
+    value_range: str = "auto"
+    nodata: float | None = None
+    palette: str = "off"
+    page: int = 1
+    fourth_channel: str | None = None

@@ -1,0 +1,7 @@
+"""Pairs: which files belong together, and what is done to two images before they are fused."""
+
+from lkcfuse.pairs.options import PairOptions
+from lkcfuse.pairs.pair import Pair, check_files
+from lkcfuse.pairs.prepare import prepare_pair, read_pair
+
+__all__ = ["Pair", "PairOptions", "check_files", "prepare_pair", "read_pair"]

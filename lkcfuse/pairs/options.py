@@ -1,0 +1,66 @@
+"""What is done to two sources before they are fused, as options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lkcfuse.images.options import ReadOptions
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """How to read two sources and bring them together.
+
+    Attributes:
+        first: How to read the first source.
+        second: How to read the second.
+        resize: `first` or `second`: scale the other source to this one's grid; None does not.
+        align: How to register the pair: `off`, `check`, `shift`, `affine` or `homography`.
+        grid: Whose grid a registered pair is brought to: `first` or `second`.
+        transform: A known transform from the second picture's pixels to the first's: nine numbers
+            of a 3x3 matrix, row by row; None where none was given.
+        invert_first: The first image is black-hot: invert it before fusing.
+        strength: How much of the fusion there is in the result's luma: 0 is the second source, 1
+            the fusion.
+    """
+
+    first: ReadOptions = field(default_factory=ReadOptions)
+    second: ReadOptions = field(default_factory=ReadOptions)
+    resize: str | None = None
+    align: str = "off"
+    grid: str = "first"
+    transform: tuple[float, ...] | None = None
+    invert_first: bool = False
+    strength: float = 1.0
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what differs from the defaults, as JSON has it: they decide an output's bytes."""
+        return _difference(asdict(self), asdict(PairOptions()))
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> PairOptions:
+        """Make options of their record.
+
+        Raises:
+            TypeError, ValueError: It is no such record.
+        """
+        fields = dict(record)
+        for side in ("first", "second"):
+            fields[side] = ReadOptions(**fields.get(side, {}))
+        if fields.get("transform") is not None:
+            fields["transform"] = tuple(float(number) for number in fields["transform"])
+        return cls(**fields)
+
+
+def _difference(record: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, dict):
+            inner = _difference(value, default[name])
+            if inner:
+                found[name] = inner
+        elif value != default[name]:
+            found[name] = value
+    return found
