@@ -19,6 +19,16 @@ class SourceOptions:
         bool,
         typer.Option("--invert-first", help="The infrared image is black-hot: invert it first."),
     ] = False
+    page: Annotated[
+        int,
+        typer.Option(
+            "--page",
+            metavar="N",
+            min=1,
+            help="Which page or frame to read of files that have several (TIFF, GIF).",
+            show_default="the first",
+        ),
+    ] = 1
 
     def to_pair_options(self) -> PairOptions:
         """Return them as what is done to a pair.
@@ -26,6 +36,8 @@ class SourceOptions:
         Raises:
             UsageError: One of them makes no sense.
         """
+        from lkcfuse.images import ReadOptions
         from lkcfuse.pairs import PairOptions
 
-        return PairOptions(invert_first=self.invert_first)
+        read = ReadOptions(page=self.page)
+        return PairOptions(first=read, second=read, invert_first=self.invert_first)

@@ -1,0 +1,35 @@
+"""Which page of a file of several is read, and what is said about the others."""
+
+from __future__ import annotations
+
+from lkcfuse.errors import InputError
+from lkcfuse.images.options import ReadOptions
+from lkcfuse.notes import CodedWarning
+
+
+def page_notes(options: ReadOptions, pages: int, name: str) -> list[str]:
+    """Check the page that was asked for, and return what the user should know about the others.
+
+    Args:
+        options: They name the page.
+        pages: How many the file has.
+        name: What messages call it.
+
+    Returns:
+        A line where there are several and the first is read, which may not be what is meant.
+
+    Raises:
+        InputError: There is no such page.
+    """
+    if options.page > pages:
+        has = "one page" if pages == 1 else f"{pages} pages"
+        raise InputError(f"{name} has {has}: --page {options.page} is not among them")
+    if pages == 1 or options.page > 1:
+        return []
+    return [
+        CodedWarning(
+            "file",
+            f"{name} has several frames or pages ({pages}): only the first is read; "
+            "--page reads another",
+        )
+    ]
