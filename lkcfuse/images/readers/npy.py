@@ -43,7 +43,7 @@ def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
     file.seek(0)
     array = np.load(file, allow_pickle=False)
     if is_stack:
-        array = array[options.page - 1]
+        array = array[options.page - 1 if pages > 1 else 0]
     elif array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.dtype.kind == "b":

@@ -10,6 +10,8 @@ from lkcfuse.notes import CodedWarning
 def page_notes(options: ReadOptions, pages: int, name: str) -> list[str]:
     """Check the page that was asked for, and return what the user should know about the others.
 
+    A file of one page is read whatever page was asked for: the other source may be the stack.
+
     Args:
         options: They name the page.
         pages: How many the file has.
@@ -21,10 +23,11 @@ def page_notes(options: ReadOptions, pages: int, name: str) -> list[str]:
     Raises:
         InputError: There is no such page.
     """
+    if pages == 1:
+        return []
     if options.page > pages:
-        has = "one page" if pages == 1 else f"{pages} pages"
-        raise InputError(f"{name} has {has}: --page {options.page} is not among them")
-    if pages == 1 or options.page > 1:
+        raise InputError(f"{name} has {pages} pages: --page {options.page} is not among them")
+    if options.page > 1:
         return []
     return [
         CodedWarning(

@@ -59,12 +59,11 @@ def read_format(file: BinaryIO, format_name: str, options: ReadOptions, name: st
         with pillow_may_read(height * width):
             notes = []
             # The frames of an MPO are other views or previews that cameras add to a JPEG.
-            if opened.format != "MPO" and READERS[format_name].has_pages:
-                notes = page_notes(options, getattr(opened, "n_frames", 1), name)
-                if options.page > 1:
+            if READERS[format_name].has_pages:
+                frames = getattr(opened, "n_frames", 1)
+                notes = page_notes(options, frames, name)
+                if options.page > 1 and frames > 1:
                     opened.seek(options.page - 1)
-            elif options.page > 1:
-                notes = page_notes(options, 1, name)
             bits = _bits_of_colour(opened, file)
             level = _transparent_level(opened)  # loading forgets the bits a sample had
             opened.load()

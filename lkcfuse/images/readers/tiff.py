@@ -32,6 +32,9 @@ _SEPARATE_PLANES = 2
 _PREMULTIPLIED_ALPHA, _STRAIGHT_ALPHA = 1, 2
 _REDUCED, _MASK = 1, 4
 
+# Uncompressed, LZW, deflate by its two numbers, and PackBits.
+_OPENCV_COMPRESSIONS = (1, 5, 8, 32946, 32773)
+
 # Of more pages only their number is looked at, not what each is.
 _MOST_PAGES_LOOKED_AT = 64
 
@@ -57,7 +60,7 @@ def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
         planes = first.samplesperpixel if first.planarconfig == _SEPARATE_PLANES else 1
         by_plane = len(places) == 1 and 1 < options.page <= planes
         notes = [] if by_plane else page_notes(options, len(places), name)
-        place = places[0 if by_plane else options.page - 1]
+        place = places[options.page - 1 if len(places) > 1 else 0]
         page = _page(tiff, place)
         check_size(page.imagewidth, page.imagelength, name)
         if page.imagedepth > 1:
@@ -171,6 +174,8 @@ def _decode(file: BinaryIO, place: int, page: TiffPage, name: str) -> tuple[npt.
             f"{name} keeps its channels in separate planes, compressed in a way that is not read "
             f"({_compression(page)}): save it with interleaved channels, or install imagecodecs"
         )
+    if page.compression not in _OPENCV_COMPRESSIONS:
+        raise _unread(page, name)
     try:
         samples = decode_with_opencv(file, place + 1)
     except ValueError:

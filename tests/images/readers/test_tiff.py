@@ -192,3 +192,8 @@ def test_more_pixels_than_pillow_allows_are_read(tmp_path, noise, monkeypatch):
         PIL.Image.fromarray(array).save(tmp_path / "x.tif", compression=compression)
         np.testing.assert_array_equal(decode(tmp_path / "x.tif").samples, array)
     assert PIL.Image.MAX_IMAGE_PIXELS == 20
+
+
+def test_a_file_of_one_page_is_read_whatever_page_is_asked_for(tmp_path, noise):
+    tifffile.imwrite(tmp_path / "x.tif", noise(5, 6))
+    np.testing.assert_array_equal(decode(tmp_path / "x.tif", 3).samples, noise(5, 6))
