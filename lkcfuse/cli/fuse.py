@@ -72,8 +72,9 @@ def fuse(
 ) -> None:
     """Fuse two registered images of one scene, A and B, into one.
 
-    Both must have the same size. Colour comes from B; a coloured A is reduced to its luma. 16-bit
-    sources give a 16-bit result where its format can hold it.
+    Both must have the same size, or --resize or --transform brings them to one. Colour comes from
+    B; a coloured A is reduced to its luma. 16-bit sources give a 16-bit result where its format can
+    hold it.
     """
     started = time.perf_counter()
     destination = str(output)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+
+from lkcfuse.cli.options import local_path
+from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
     from lkcfuse.pairs import PairOptions
@@ -29,15 +33,59 @@ class SourceOptions:
             show_default="the first",
         ),
     ] = 1
+    resize: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Option(
+            "--resize",
+            metavar="first|second",
+            help="The pictures show the same field of view in two sizes: scale the other one to "
+            "the first's size, or to the second's.",
+        ),
+    ] = None
+    transform: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--transform",
+            metavar="JSON",
+            help="Warp the second picture onto the first by a known transform: a 3x3 matrix, or "
+            "pairs of points.",
+            parser=local_path,
+        ),
+    ] = None
+    grid: Annotated[
+        str,
+        typer.Option(
+            "--grid",
+            metavar="first|second",
+            help="Whose pixels the result of --transform has.",
+        ),
+    ] = "first"
 
     def to_pair_options(self) -> PairOptions:
         """Return them as what is done to a pair.
 
         Raises:
             UsageError: One of them makes no sense.
+            InputError: The file of the transform cannot be used.
         """
         from lkcfuse.images import ReadOptions
-        from lkcfuse.pairs import PairOptions
+        from lkcfuse.pairs import PairOptions, read_transform
 
+        _check_choice("--resize", self.resize, ("first", "second"))
+        _check_choice("--grid", self.grid, ("first", "second"))
+        if self.resize is not None and self.transform is not None:
+            raise UsageError("--resize and --transform exclude each other: a transform scales too")
         read = ReadOptions(page=self.page)
-        return PairOptions(first=read, second=read, invert_first=self.invert_first)
+        return PairOptions(
+            first=read,
+            second=read,
+            invert_first=self.invert_first,
+            resize=self.resize,
+            transform=None if self.transform is None else read_transform(self.transform),
+            grid=self.grid,
+        )
+
+
+def _check_choice(option: str, value: str | None, choices: tuple[str, ...]) -> None:
+    if value is not None and value not in choices:
+        raise UsageError(f"{option} {value} is unknown: give {' or '.join(choices)}")

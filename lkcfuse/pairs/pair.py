@@ -39,8 +39,9 @@ class Pair:
                 for image in (self.first, self.second)
             ]
             raise InputError(
-                f"{sizes[0]} and {sizes[1]}: a pair must be registered and of one size, "
-                "so align and crop or scale them to each other"
+                f"{sizes[0]} and {sizes[1]}: a pair must be registered and of one size. "
+                "If both show the same field of view, use --resize first or --resize second; "
+                "if not, --transform"
             )
 
     @property

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
+import numpy as np
+
 from lkcfuse.images.image import Image
 from lkcfuse.images.reading import read_image
 from lkcfuse.pairs.options import PairOptions
 from lkcfuse.pairs.pair import Pair
+from lkcfuse.pairs.resample import Matrix, resize_image, warp_image
+from lkcfuse.pairs.transforms import to_matrix
 
 
 def read_pair(
@@ -27,7 +31,7 @@ def read_pair(
     )
 
 
-def prepare_pair(first: Image, second: Image, options: PairOptions) -> Pair:  # noqa: ARG001
+def prepare_pair(first: Image, second: Image, options: PairOptions) -> Pair:
     """Bring two images that were read to one grid.
 
     Args:
@@ -39,4 +43,30 @@ def prepare_pair(first: Image, second: Image, options: PairOptions) -> Pair:  # 
         InputError: Their sizes differ and no option says what to do about it, or they cannot be
             registered.
     """
+    if options.resize == "first":
+        second = resize_image(second, first.size)
+    elif options.resize == "second":
+        first = resize_image(first, second.size)
+    if options.transform is not None:
+        first, second = to_grid(first, second, to_matrix(options.transform), options.grid)
     return Pair(first, second)
+
+
+def to_grid(first: Image, second: Image, transform: Matrix, grid: str) -> tuple[Image, Image]:
+    """Resample one of two images on the other's grid.
+
+    Args:
+        first: The first image.
+        second: The second image.
+        transform: From the second image's pixels to the first's.
+        grid: Whose grid to use: `first` or `second`.
+
+    Returns:
+        Both, of one size; what the other does not show has coverage 0.
+
+    Raises:
+        InputError: They are too large to be warped.
+    """
+    if grid == "first":
+        return first, warp_image(second, first.size, np.linalg.inv(transform).astype(np.float64))
+    return warp_image(first, second.size, transform), second

@@ -339,3 +339,19 @@ def test_folders_are_pointed_to_what_takes_them(lkcfuse, pair, tmp_path):
     batch = f"lkcfuse batch {folders[0]} '{folders[1]}'"
     lkcfuse("fuse", *folders, "-o", tmp_path / "x.png").assert_fails(2, batch)
     lkcfuse("fuse", *pair, "-o", folders[0]).assert_fails(2, "a is a folder: name a file in it")
+
+
+def test_two_sizes_are_refused_with_the_cure_and_scaled_when_asked(lkcfuse, settings, tmp_path):
+    for name, array in (("ir.png", noise(12, 9)), ("vis.png", noise(24, 18, 3, seed=1))):
+        write_image(image_from_array(array), tmp_path / name)
+    words = ["fuse", tmp_path / "ir.png", tmp_path / "vis.png", "-o", tmp_path / "out.png"]
+    lkcfuse(*words, *settings).assert_fails(3, "ir.png", "9x12", "--resize", "--transform")
+    lkcfuse(*words, *settings, "--resize", "larger").assert_fails(2, "--resize larger", "first")
+    (tmp_path / "rig.json").write_text('{"transform": [[0.5, 0, -0.25], [0, 0.5, -0.25], [0,0,1]]}')
+    rig = ["--transform", tmp_path / "rig.json"]
+    lkcfuse(*words, *settings, "--resize", "first", *rig).assert_fails(2, "exclude each other")
+    for chosen in (["--resize"], [*rig, "--grid"]):
+        for which, size in (("first", (12, 9)), ("second", (24, 18))):
+            done = lkcfuse(*words, *settings, "--force", *chosen, which)
+            assert done.code == 0, done.err
+            assert read_image(tmp_path / "out.png").size == size
