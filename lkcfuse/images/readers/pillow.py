@@ -25,7 +25,7 @@ from lkcfuse.images.readers.registry import HEAD_BYTES, READERS, find_reader
 from lkcfuse.images.samples import full_scale, row_bands
 from lkcfuse.notes import CodedWarning
 
-_NO_END = "{} lacks its last bytes (the end marker of JPEG): at most its last block of pixels is not as it was"
+_NO_END = "{} lacks its last bytes (the end marker of JPEG): its last block of pixels may be wrong"
 
 
 def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
