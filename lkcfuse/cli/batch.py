@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from lkcfuse.cli.batch_options import (
     AddressOption,
     CpusOption,
@@ -30,6 +32,7 @@ from lkcfuse.cli.batch_options import (
     WorkersOption,
 )
 from lkcfuse.cli.batch_output import notify_of_plan, show_plan, summarise, work_through
+from lkcfuse.cli.fuse_words import check_folders
 from lkcfuse.cli.option_groups import with_groups
 from lkcfuse.cli.options import (
     DeviceOption,
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
 
 @with_groups
 def batch(
+    ctx: typer.Context,
     first: FirstArgument = None,
     second: SecondArgument = None,
     output: OutputFolderOption = "fused",
@@ -120,6 +124,7 @@ def batch(
         options=inference_options(tile, memory, scratch, precision),
         notify=warn,
     )
+    check_folders([first, second, *ctx.args])
     _check_sources(first, second, pairs=pairs, match=match, from_stdin=from_stdin, metrics=metrics)
     part = _shard(shard)
     engine = _engine(engine_name, device, address, workers, cpus_per_worker, gpus_per_worker)

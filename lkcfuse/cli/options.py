@@ -129,13 +129,14 @@ ReportOption = Annotated[
     ),
 ]
 
-OutputFileOption = Annotated[
-    Path,
+OptionalOutputOption = Annotated[
+    Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
     typer.Option(
         "--output",
         "-o",
         metavar="OUT",
-        help="The file to write; - for stdout.",
+        help="The file to write; - for stdout. Its folder is made.",
+        show_default=False,
         parser=local_path,
     ),
 ]

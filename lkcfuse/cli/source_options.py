@@ -23,6 +23,48 @@ class SourceOptions:
         bool,
         typer.Option("--invert-first", help="The infrared image is black-hot: invert it first."),
     ] = False
+    range_first: Annotated[
+        str,
+        typer.Option(
+            "--range-first",
+            metavar="RANGE",
+            help="Which values of the first picture become black and white: full; two percentiles, "
+            "p0.1,p99.9; two values in the file's own numbers, 20,40; auto stretches what fills a "
+            "small part of 16 bits, and floats beyond 0..1.",
+        ),
+    ] = "auto"
+    range_second: Annotated[
+        str,
+        typer.Option("--range-second", metavar="RANGE", help="The same for the second picture."),
+    ] = "auto"
+    nodata: Annotated[
+        Optional[float],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Option(
+            "--nodata",
+            metavar="VALUE",
+            help="A value that stands for no data, in the files' own numbers: there the other "
+            "picture is taken.",
+            show_default="what the file says",
+        ),
+    ] = None
+    nodata_first: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--nodata-first", metavar="VALUE", help="--nodata for the first alone."),
+    ] = None
+    nodata_second: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--nodata-second", metavar="VALUE", help="--nodata for the second alone."),
+    ] = None
+    strength: Annotated[
+        float,
+        typer.Option(
+            "--strength",
+            metavar="S",
+            min=0,
+            max=1,
+            help="How much of the fusion there is in the result: 0 is the second picture.",
+        ),
+    ] = 1.0
     page: Annotated[
         int,
         typer.Option(
@@ -33,8 +75,16 @@ class SourceOptions:
             show_default="the first",
         ),
     ] = 1
+    split: Annotated[
+        bool,
+        typer.Option(
+            "--split",
+            help="A's fourth channel is the infrared picture, and B's first three the visible one; "
+            "both may be one file.",
+        ),
+    ] = False
     resize: Annotated[
-        Optional[str],  # noqa: UP045 - typer reads the annotation at run time
+        Optional[str],  # noqa: UP045
         typer.Option(
             "--resize",
             metavar="first|second",
@@ -75,15 +125,38 @@ class SourceOptions:
         _check_choice("--grid", self.grid, ("first", "second"))
         if self.resize is not None and self.transform is not None:
             raise UsageError("--resize and --transform exclude each other: a transform scales too")
-        read = ReadOptions(page=self.page)
+        for option, text in (("first", self.range_first), ("second", self.range_second)):
+            _check_range(f"--range-{option}", text)
+        first, second = (
+            ReadOptions(
+                value_range=value_range.strip().lower(),
+                nodata=self.nodata if nodata is None else nodata,
+                page=self.page,
+                fourth_channel=fourth if self.split else None,
+            )
+            for value_range, nodata, fourth in (
+                (self.range_first, self.nodata_first, "only"),
+                (self.range_second, self.nodata_second, "drop"),
+            )
+        )
         return PairOptions(
-            first=read,
-            second=read,
+            first=first,
+            second=second,
+            strength=self.strength,
             invert_first=self.invert_first,
             resize=self.resize,
             transform=None if self.transform is None else read_transform(self.transform),
             grid=self.grid,
         )
+
+
+def _check_range(option: str, text: str) -> None:
+    from lkcfuse.images import parse_value_range
+
+    try:
+        parse_value_range(text)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
 def _check_choice(option: str, value: str | None, choices: tuple[str, ...]) -> None:

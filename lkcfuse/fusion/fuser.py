@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from lkcfuse.errors import InputError, WeightsError
 from lkcfuse.fusion.batches import is_tensor, join_batch, split_batch
+from lkcfuse.fusion.composition import compose, constant_warning, other_source
 from lkcfuse.images import (
     Image,
-    blend_colours,
     check_output,
     image_from_array,
     image_to_array,
@@ -23,7 +23,6 @@ from lkcfuse.images import (
     write_image,
 )
 from lkcfuse.pairs import Pair, PairOptions, check_files, read_pair
-from lkcfuse.pairs.coverage import blend_over_gaps, without_gaps
 from lkcfuse.tasks import Task, get_task
 
 if TYPE_CHECKING:
@@ -371,7 +370,8 @@ class Fuser:
 
         Returns:
             The fused image: luma from the network, chroma and colour profile from the second
-            image, samples as deep as the deeper source's.
+            image, samples as deep as the deeper source's. Where a source has no data it is the
+            other one; where one source is constant it is the other one everywhere.
 
         Raises:
             LkcfuseError: As `load`.
@@ -384,6 +384,10 @@ class Fuser:
             session.check(*pair.size)
         for note in pair.notes(self.task):
             self.notify(note)
+        constant = pair.constant()
+        if constant is not None:
+            self.notify(constant_warning(pair, constant))
+            return other_source(pair, constant, self.task, invert_first=invert_first)
         inputs = pair.stack(processing.channel_order, invert_first=invert_first)
         processing.scale_in_place(inputs)
         output = session.run(inputs, progress=progress)
@@ -396,26 +400,7 @@ class Fuser:
             )
         processing.unit_in_place(output)
         np.clip(output, 0, 1, out=output)
-        if strength != 1:
-            output *= np.float32(strength)
-            output += np.float32(1 - strength) * pair.second.luma
-        if any(coverage is not None for coverage in pair.gaps):
-            first = np.empty_like(output)
-            pair.first.copy_luma(first, invert=invert_first)
-            blend_over_gaps(output, first, pair.second.luma, pair.gaps)
-        takes_second = self.task.chroma == "second"
-        colour = pair.second.chroma_samples
-        if colour is not None:
-            colour = without_gaps(colour, pair.second.coverage)
-        fused = Image(
-            luma_samples=output,
-            chroma_samples=colour if takes_second else None,
-            dtype=np.result_type(pair.first.dtype, pair.second.dtype),
-            name="the fused image",
-            icc_profile=pair.second.icc_profile if takes_second else None,
-        )
-        if self.task.chroma == "blend":
-            fused = blend_colours(fused, (pair.first, pair.second))
+        fused = compose(pair, output, self.task, invert_first=invert_first, strength=strength)
         return stretch_image(fused) if processing.stretch else fused
 
     def _ready(

@@ -20,7 +20,7 @@ class ReadOptions:
             out: `only`, `drop`; None takes it for what the file says it is.
     """
 
-    value_range: str = "auto"
+    value_range: str = "full"
     nodata: float | None = None
     palette: str = "off"
     page: int = 1

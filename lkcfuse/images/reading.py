@@ -10,14 +10,10 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from lkcfuse.errors import InputError
-from lkcfuse.images.decoded import Decoded
 from lkcfuse.images.image import Image
 from lkcfuse.images.options import ReadOptions
 from lkcfuse.images.readers.kinds import describe_kind
@@ -104,7 +100,7 @@ def _read(file: BinaryIO, options: ReadOptions, name: str) -> Image:
         raise InputError(
             f"{name} is damaged or cut off ({reason}): copy or download it again"
         ) from None
-    return to_image(_usable(decoded, name), options, name)
+    return to_image(decoded, options, name)
 
 
 def _not_an_image(head: bytes, name: str) -> InputError:
@@ -116,17 +112,3 @@ def _not_an_image(head: bytes, name: str) -> InputError:
         f"{name} is {what}, not an image of a kind that is read ({shown_formats()}): "
         f"{cure.replace('{name}', name)}"
     )
-
-
-def _usable(decoded: Decoded, name: str) -> Decoded:
-    """Return integers of other types than 8 and 16 bits as 16 bits, if they fit."""
-    samples = decoded.samples
-    if samples.dtype.kind == "f" or samples.dtype in (np.uint8, np.uint16):
-        return decoded
-    lowest, highest = samples.min(), samples.max()
-    if lowest < 0 or highest > 65535:
-        raise InputError(
-            f"{name} has integers from {lowest} to {highest}: "
-            "scale them to 0..65535 and save them as 16-bit"
-        )
-    return replace(decoded, samples=samples.astype(np.uint16))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lkcfuse.images.options import ReadOptions
+
+SOURCE = ReadOptions(value_range="auto")
+"""How a source is read: raw counts are stretched, which nobody wants of a result."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class PairOptions:
             the fusion.
     """
 
-    first: ReadOptions = field(default_factory=ReadOptions)
-    second: ReadOptions = field(default_factory=ReadOptions)
+    first: ReadOptions = SOURCE
+    second: ReadOptions = SOURCE
     resize: str | None = None
     align: str = "off"
     grid: str = "first"
@@ -48,7 +51,7 @@ class PairOptions:
         """
         fields = dict(record)
         for side in ("first", "second"):
-            fields[side] = ReadOptions(**fields.get(side, {}))
+            fields[side] = replace(SOURCE, **fields.get(side, {}))
         if fields.get("transform") is not None:
             fields["transform"] = tuple(float(number) for number in fields["transform"])
         return cls(**fields)
