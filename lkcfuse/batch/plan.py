@@ -41,6 +41,7 @@ class Plan:
         pairs: In the order they are worked through.
         only_first: Files of the first folder without a partner.
         only_second: Likewise of the second.
+        notes: What the user should know about the folders, a line each.
         shard: (K, N) where this is the K-th of N parts that run side by side; None for a whole.
     """
 
@@ -49,6 +50,7 @@ class Plan:
     pairs: tuple[PlannedPair, ...]
     only_first: tuple[Location, ...] = ()
     only_second: tuple[Location, ...] = ()
+    notes: tuple[str, ...] = ()
     shard: tuple[int, int] | None = None
 
     def files(self) -> list[Location]:
@@ -91,6 +93,7 @@ def plan_folders(
     output: Location,
     *,
     pattern: str | None = None,
+    prefer: str | None = None,
     format: str = "png",  # noqa: A002 - the option's name
 ) -> Plan:
     """Plan to fuse the pairs of two folders.
@@ -100,6 +103,7 @@ def plan_folders(
         second: Folder of the others.
         output: Folder for the fused images; it need not exist.
         pattern: How names differ, as `match_stems` takes it.
+        prefer: Which of two files of one stem is taken, as `match_stems` takes it.
         format: Format of the outputs.
 
     Returns:
@@ -120,17 +124,14 @@ def plan_folders(
         raise UsageError(
             f"{first} and {second} are files: 'lkcfuse fuse' takes a single pair, batch two folders"
         )
-    found = match_stems(first, second, pattern=pattern)
+    found = match_stems(first, second, pattern=pattern, prefer=prefer)
     if not found.pairs:
-        cure = (
-            f"no names fit the pattern '{pattern}'"
-            if pattern is not None
-            else "a pair is two files of one stem; see --match and --pairs where names differ"
+        raise InputError(
+            "; ".join([f"{first} and {second} hold no pair: {found.reason}", *found.notes])
         )
-        raise InputError(f"{first} and {second} hold no pair: {cure}")
     pairs = [_planned(m.stem, m.first, m.second, output, chosen) for m in found.pairs]
     _check_pairs(pairs)
-    return Plan(output, chosen, tuple(pairs), found.only_first, found.only_second)
+    return Plan(output, chosen, tuple(pairs), found.only_first, found.only_second, found.notes)
 
 
 def plan_list(

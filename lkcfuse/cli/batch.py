@@ -23,6 +23,7 @@ from lkcfuse.cli.batch_options import (
     NullOption,
     OutputFolderOption,
     PairsOption,
+    PreferOption,
     SecondArgument,
     ShardOption,
     StdinOption,
@@ -75,6 +76,7 @@ def batch(
     precision: PrecisionOption = "auto",
     pairs: PairsOption = None,
     match: MatchOption = None,
+    prefer: PreferOption = None,
     from_stdin: StdinOption = False,
     null: NullOption = False,
     shard: ShardOption = None,
@@ -127,7 +129,7 @@ def batch(
         from lkcfuse.metrics.table import check_table
 
         check_table(metrics, force=force, to_be_made=folder)
-    plan = _plan(first, second, folder, pairs, match, from_stdin, null, format_name)
+    plan = _plan(first, second, folder, pairs, match, prefer, from_stdin, null, format_name)
     if metrics is not None:
         check_not_used(metrics, [*plan.files(), pairs])
     notify_of_plan(plan, out, strict=strict)
@@ -249,6 +251,7 @@ def _plan(
     folder: Location,
     pairs: Path | None,
     match: str | None,
+    prefer: str | None,
     from_stdin: bool,
     null: bool,
     format_name: str,
@@ -266,7 +269,7 @@ def _plan(
     if pairs is not None:
         return plan_list(read_csv(pairs), folder, folders=folders, format=format_name)
     assert folders is not None
-    return plan_folders(*folders, folder, pattern=match, format=format_name)
+    return plan_folders(*folders, folder, pattern=match, prefer=prefer, format=format_name)
 
 
 def _engine(
