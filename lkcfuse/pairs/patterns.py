@@ -139,7 +139,8 @@ def explain_no_pair(
             )
         examples.append((fitting[0], side.key(fitting[0])))
     (one, key), (two, other) = examples
-    assert key is not None and other is not None
+    assert key is not None
+    assert other is not None
     return (
         f"both sides fit the pattern '{pattern}', but have nothing in common: {{}} is "
         f"'{', '.join(key)}' in '{one}' and '{', '.join(other)}' in '{two}'; put * where names "
