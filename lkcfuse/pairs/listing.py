@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lkcfuse.errors import InputError, UsageError
-from lkcfuse.images.formats import FORMATS
+from lkcfuse.images.readers.registry import READERS, SUFFIXES
 from lkcfuse.remote import Location, RemotePath, relative_to
 
-IMAGE_SUFFIXES = frozenset(suffix for known in FORMATS.values() for suffix in known.suffixes)
+IMAGE_SUFFIXES = SUFFIXES
 """File suffixes taken for images, in lower case; other files in a folder are skipped."""
 
 _SHOWN = 10
@@ -131,8 +131,8 @@ def _suffixes_of(prefer: str) -> dict[str, int]:
     asked = prefer.lower().lstrip(".")
     named = f".{asked}"
     ranks = {}
-    for known in FORMATS.values():
-        if asked == known.name or named in known.suffixes:
+    for known in READERS.values():
+        if asked == known.name.lower() or named in known.suffixes:
             ranks = dict.fromkeys(known.suffixes, 1)
     if named in IMAGE_SUFFIXES:
         ranks[named] = 2
