@@ -127,7 +127,8 @@ def plan_folders(
     found = match_stems(first, second, pattern=pattern, prefer=prefer)
     if not found.pairs:
         raise InputError(
-            "; ".join([f"{first} and {second} hold no pair: {found.reason}", *found.notes])
+            f"{first} and {second} hold no pair: "
+            + "; ".join([f"{found.reason}, or list the pairs with --pairs", *found.notes])
         )
     pairs = [_planned(m.stem, m.first, m.second, output, chosen) for m in found.pairs]
     _check_pairs(pairs)

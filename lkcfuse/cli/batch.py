@@ -23,7 +23,6 @@ from lkcfuse.cli.batch_options import (
     NullOption,
     OutputFolderOption,
     PairsOption,
-    PreferOption,
     SecondArgument,
     ShardOption,
     StdinOption,
@@ -39,6 +38,7 @@ from lkcfuse.cli.options import (
     MemoryOption,
     OfflineOption,
     PrecisionOption,
+    PreferOption,
     QuietOption,
     ReportOption,
     ScratchOption,
@@ -122,7 +122,7 @@ def batch(
         options=inference_options(tile, memory, scratch, precision),
         notify=warn,
     )
-    _check_sources(first, second, pairs=pairs, match=match, from_stdin=from_stdin, metrics=metrics)
+    _check_sources(first, second, pairs, match, prefer, from_stdin=from_stdin, metrics=metrics)
     part = _shard(shard)
     engine = _engine(engine_name, device, address, workers, cpus_per_worker, gpus_per_worker)
     if metrics is not None:
@@ -213,15 +213,18 @@ def _check_plan(
 def _check_sources(
     first: str | None,
     second: str | None,
-    *,
     pairs: Path | None,
     match: str | None,
+    prefer: str | None,
+    *,
     from_stdin: bool,
     metrics: Path | None,
 ) -> None:
     """Refuse arguments that exclude each other."""
     if first is not None and second is None:
         raise UsageError(f"{first} is one folder, and pairs come from two: DIR_A and DIR_B")
+    if prefer is not None and (from_stdin or pairs is not None):
+        raise UsageError("--prefer chooses files of folders, and a list names them: leave it out")
     if from_stdin:
         if first is not None or pairs is not None or match is not None:
             raise UsageError("--from-stdin lists the pairs: leave out folders, --pairs and --match")

@@ -56,14 +56,6 @@ MatchOption = Annotated[
         "* stands for what they do not share; two {} for two parts, as '{}/lwir/{}={}/visible/{}'.",
     ),
 ]
-PreferOption = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(
-        "--prefer",
-        metavar="SUFFIX",
-        help="Of files that differ in the extension alone, take this one: tiff.",
-    ),
-]
 StdinOption = Annotated[
     bool,
     typer.Option(

@@ -29,10 +29,12 @@ class Skipped:
     Attributes:
         suffixes: How many have which suffix, in lower case; the empty one stands for none.
         irregular: How many are not regular files: named pipes, devices, and links to those.
+        others: How many are of a stem of which `prefer` chose another file.
     """
 
     suffixes: Counter[str] = field(default_factory=Counter)
     irregular: int = 0
+    others: int = 0
 
     def describe(self) -> str:
         """Return them in a few words; nothing where there are none.
@@ -52,6 +54,8 @@ class Skipped:
             parts.append("1 file that is not a regular file")
         elif self.irregular:
             parts.append(f"{self.irregular} files that are not regular files")
+        if self.others:
+            parts.append(f"{self.others} by --prefer")
         return ", ".join(parts)
 
 
@@ -112,6 +116,7 @@ def scan_folder(folder: Location, *, prefer: str | None = None) -> Listing:
         ranks = [preferred.get(path.suffix.lower(), 0) for path in paths]
         best = [path for path, rank in zip(paths, ranks, strict=True) if rank == max(ranks)]
         images[stem] = best[0]
+        skipped.others += len(paths) - len(best)
         if len(best) > 1:
             ambiguous[stem] = best
     if ambiguous:
@@ -138,7 +143,7 @@ def _suffixes_of(prefer: str) -> dict[str, int]:
         ranks[named] = 2
     if not ranks:
         known_suffixes = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
-        raise UsageError(f"--prefer {prefer} is unknown: give one of {known_suffixes}")
+        raise UsageError(f"--prefer {prefer}: no such suffix is read; give one of {known_suffixes}")
     return ranks
 
 

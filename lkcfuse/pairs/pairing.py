@@ -16,7 +16,7 @@ from lkcfuse.pairs.listing import (
     natural_key,
     scan_folder,
 )
-from lkcfuse.pairs.patterns import WHOLE, Side, explain_no_pair, only_one, parse_pattern
+from lkcfuse.pairs.patterns import WHOLE, Key, Side, explain_no_pair, only_one, parse_pattern
 from lkcfuse.remote import Location
 
 __all__ = ["IMAGE_SUFFIXES", "Match", "Matching", "list_images", "match_stems", "natural_key"]
@@ -46,7 +46,7 @@ class Matching:
         only_first: Files of the first folder without a partner, in the order of their stems.
         only_second: Likewise of the second.
         notes: What was skipped in which folder, and which names nearly agree, a line each.
-        reason: Where there are no pairs, why.
+        reason: Where there are no pairs, why; else empty.
     """
 
     pairs: tuple[Match, ...]
@@ -67,21 +67,22 @@ def match_stems(
     Args:
         first: Folder of the first images.
         second: Folder of the second images.
-        pattern: Where stems differ, how they do, the first folder's and the second's: see
-            `patterns`. The first image's stem becomes the pair's.
+        pattern: Where stems differ, how they do, as `ir_{}=vis_{}`: see `patterns`. The first
+            image's stem becomes the pair's.
         prefer: As `scan_folder` takes it.
 
     Returns:
         The pairs, and the files without a partner.
 
     Raises:
-        InputError: As `scan_folder`, or two files have the same in place of `{}`.
+        InputError: As `scan_folder`, or two files of a folder have the same in place of `{}`.
         UsageError: The pattern makes no sense.
     """
-    one, two = parse_pattern(pattern) if pattern is not None else (WHOLE, WHOLE)
+    sides = parse_pattern(pattern) if pattern is not None else (WHOLE, WHOLE)
     listings = scan_folder(first, prefer=prefer), scan_folder(second, prefer=prefer)
     firsts, seconds = (listing.images for listing in listings)
-    pairs = _pairs(firsts, seconds, one, two)
+    keys = sides[0].by_key(firsts), sides[1].by_key(seconds)
+    pairs = _pairs((firsts, seconds), keys, sides)
     # One folder may hold both: what a pattern takes for one side is no stray of the other.
     paired = {path for pair in pairs for path in (pair.first, pair.second)}
     alone = {path: None for path in firsts.values() if path not in paired}
@@ -90,32 +91,32 @@ def match_stems(
     )
     notes = _skipped({first: listings[0].skipped, second: listings[1].skipped})
     hint = _nearly(
-        {stem: path for stem, path in firsts.items() if path in alone},
-        {stem: path for stem, path in seconds.items() if path not in paired},
+        {key: firsts[stems[0]] for key, stems in keys[0].items() if key not in keys[1]},
+        {key: seconds[stems[0]] for key, stems in keys[1].items() if key not in keys[0]},
     )
     reason = ""
-    if not pairs and pattern is not None:
-        stems = tuple(firsts), tuple(seconds)
-        reason = explain_no_pair(pattern, (one, two), (first, second), stems)
-    elif not pairs:
-        reason = (
-            hint or "a pair is two files of one stem; see --match and --pairs where names differ"
-        )
-    elif hint and pattern is None:
-        notes.append(hint)
+    if pairs:
+        notes += [hint] if hint else []
+    elif hint or pattern is None:
+        reason = hint or "a pair is two files of one stem; --match says how names differ"
+    else:
+        reason = explain_no_pair(pattern, sides, (first, second), (firsts, seconds))
     return Matching(pairs, tuple(alone), only_second, tuple(notes), reason)
 
 
 def _pairs(
-    firsts: Mapping[str, Location], seconds: Mapping[str, Location], one: Side, two: Side
+    images: tuple[Mapping[str, Location], Mapping[str, Location]],
+    keys: tuple[Mapping[Key, list[str]], Mapping[Key, list[str]]],
+    sides: tuple[Side, ...],
 ) -> tuple[Match, ...]:
-    partners = two.by_key(seconds)
     found = []
-    for key, stems in one.by_key(firsts).items():
-        if key in partners:
-            stem = only_one(key, stems, firsts, one)
-            partner = only_one(key, partners[key], seconds, two)
-            found.append(Match(stem, firsts[stem], seconds[partner]))
+    for key in keys[0]:
+        if key in keys[1]:
+            stem, partner = (
+                only_one(key, stems[key], files, side)
+                for stems, files, side in zip(keys, images, sides, strict=True)
+            )
+            found.append(Match(stem, images[0][stem], images[1][partner]))
     return tuple(found)
 
 
@@ -127,25 +128,21 @@ def _skipped(folders: Mapping[Location, Skipped]) -> list[str]:
     ]
 
 
-def _nearly(firsts: Mapping[str, Location], seconds: Mapping[str, Location]) -> str:
+def _nearly(firsts: Mapping[Key, Location], seconds: Mapping[Key, Location]) -> str:
     """Point to names that agree but for case or leading zeros; nothing where there are none."""
-    partners: dict[str, list[Location]] = {}
-    for stem, path in seconds.items():
-        partners.setdefault(_loose(stem), []).append(path)
-    near = [(path, partners[_loose(stem)][0]) for stem, path in firsts.items()
-            if _loose(stem) in partners]  # fmt: skip
+    partners = {_loose(key): path for key, path in seconds.items()}
+    near = [
+        (path, partners[_loose(key)]) for key, path in firsts.items() if _loose(key) in partners
+    ]
     if not near:
         return ""
     one, two = near[0]
     names = f"the names of {one} and {two}"
     if len(near) > 1:
         names += f", and of {len(near) - 1} more,"
-    return (
-        f"{names} agree but for upper and lower case or leading zeros: rename them alike, or list "
-        "them with --pairs"
-    )
+    return f"{names} agree but for upper and lower case or leading zeros: rename them alike"
 
 
-def _loose(stem: str) -> str:
-    """Return a stem with what people do not see as a difference taken out."""
-    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", stem.casefold())
+def _loose(key: Key) -> Key:
+    """Return a key with what people do not see as a difference taken out."""
+    return tuple(re.sub(r"(?<![0-9])0+(?=[0-9])", "", part.casefold()) for part in key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -77,6 +77,10 @@ def parse_pattern(pattern: str, *, most_sides: int = 2) -> tuple[Side, ...]:
 
     Raises:
         UsageError: The pattern makes no sense.
+
+    Example:
+        >>> [side.text for side in parse_pattern("ir_{}=vis_{}")]
+        ['ir_{}', 'vis_{}']
     """
     sides = unicodedata.normalize("NFC", pattern).split("=")
     numbers = {side.count("{}") for side in sides}
@@ -85,9 +89,10 @@ def parse_pattern(pattern: str, *, most_sides: int = 2) -> tuple[Side, ...]:
         or len(numbers) > 1
         or not 1 <= max(numbers) <= _MOST_PLACEHOLDERS
     ):
+        third = ", or three for two sources and the fused image" if most_sides > 2 else ""
         raise UsageError(
             f"the pattern '{pattern}' makes no sense: give two names with one {{}} each, "
-            "as in 'ir_{}=vis_{}', or two each, as in '{}/lwir/{}={}/visible/{}'"
+            "as in 'ir_{}=vis_{}', or two each, as in '{}/lwir/{}={}/visible/{}'" + third
         )
     for side in sides:
         suffix = PurePosixPath(side).suffix
@@ -109,17 +114,16 @@ def only_one(key: Key, stems: list[str], images: Mapping[str, Location], side: S
         common = " and ".join(f"'{text}'" for text in key)
         raise InputError(
             f"{images[stems[0]]} and {images[stems[1]]} both have {common} in place of {{}} in "
-            f"'{side.text}', so it is not known which is meant: put {{}} where the names differ, "
-            "or list the pairs with --pairs"
+            f"'{side.text}', so it is not known which is meant: put {{}} where the names differ"
         )
     return stems[0]
 
 
 def explain_no_pair(
     pattern: str,
-    sides: tuple[Side, Side],
-    folders: tuple[Location, Location],
-    stems: tuple[tuple[str, ...], tuple[str, ...]],
+    sides: Sequence[Side],
+    folders: Sequence[Location],
+    images: Sequence[Mapping[str, Location]],
 ) -> str:
     """Say why a pattern pairs nothing.
 
@@ -127,22 +131,18 @@ def explain_no_pair(
         pattern: As it was given.
         sides: Its sides.
         folders: The two folders.
-        stems: The stems of the images in them.
+        images: The images in them, by stem.
     """
     examples = []
-    for side, folder, names in zip(sides, folders, stems, strict=True):
-        fitting = [stem for stem in names if side.key(stem) is not None]
-        if not fitting:
+    for side, folder, files in zip(sides, folders, images, strict=True):
+        key, stems = next(iter(side.by_key(files).items()), ((), []))
+        if not stems:
             return (
                 f"no names fit the pattern '{pattern}': '{side.text}' fits none in {folder}, "
-                f"as '{names[0]}'"
+                f"where one is '{next(iter(files))}'"
             )
-        examples.append((fitting[0], side.key(fitting[0])))
-    (one, key), (two, other) = examples
-    assert key is not None
-    assert other is not None
+        examples.append(f"{' and '.join(map(repr, key))} in '{stems[0]}'")
     return (
-        f"both sides fit the pattern '{pattern}', but have nothing in common: {{}} is "
-        f"'{', '.join(key)}' in '{one}' and '{', '.join(other)}' in '{two}'; put * where names "
-        "differ, or list the pairs with --pairs"
+        f"names in both folders fit the pattern '{pattern}', but no two have the same in place "
+        f"of {{}}: it is {examples[0]}, and {examples[1]}; put * where they differ"
     )
