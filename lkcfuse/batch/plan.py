@@ -164,18 +164,36 @@ def plan_list(
     if folders is not None:
         _check_outside(output, *folders)
     first_folder, second_folder = folders or (Path(), Path())
-    pairs = [
-        _planned(
-            _name(item, in_folder=folders is not None),
-            _below(first_folder, item.first),
-            _below(second_folder, item.second),
-            output,
-            chosen,
+    pairs = []
+    for item in listed:
+        first, second = (
+            _understand(first_folder, item.first),
+            _understand(second_folder, item.second),
         )
-        for item in listed
-    ]
+        name = _name(replace(item, first=first), in_folder=folders is not None)
+        sources = _below(first_folder, first), _below(second_folder, second)
+        pairs.append(_planned(name, *sources, output, chosen))
     _check_pairs(pairs)
     return Plan(output, chosen, tuple(pairs))
+
+
+def _understand(folder: Location, text: str) -> str:
+    """Return a listed word as a path of this system has it.
+
+    `~` is a home, and a backslash separates folders, unless a file is called so.
+
+    Raises:
+        InputError: The word stands for a folder.
+    """
+    understood = text
+    is_path = not is_url(text) and isinstance(folder, Path)
+    if is_path and ("\\" in text or text[:1] == "~") and not os.path.lexists(folder / text):
+        understood = text.replace("\\", "/")
+        if understood.startswith("~") and "/" in understood:
+            understood = os.path.expanduser(understood)  # noqa: PTH111 - leaves an unknown user's
+    if PurePosixPath(understood).name in ("", "..") or understood.endswith("/"):
+        raise InputError(f"'{text}' is listed, which is a folder: list files of images")
+    return understood
 
 
 def _below(folder: Location, text: str) -> Location:
@@ -191,8 +209,8 @@ def _planned(
 
 
 def _name(item: Listed, *, in_folder: bool) -> str:
-    path = PurePosixPath(Path(item.name or item.first).as_posix())
-    listed = item.name or item.first
+    listed = item.name.replace("\\", "/") if item.name else item.first
+    path = PurePosixPath(Path(listed).as_posix())
     if item.name is None and (
         not in_folder or path.is_absolute() or is_url(listed) or ".." in path.parts
     ):
