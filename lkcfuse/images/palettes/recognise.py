@@ -1,0 +1,118 @@
+"""Which known palette a picture is coloured by, if by any."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lkcfuse.images.colour import FloatArray
+from lkcfuse.images.palettes.index import Pixels, nearest
+from lkcfuse.images.palettes.known import usual_palettes
+from lkcfuse.images.palettes.palette import LEVELS, Palette
+
+
+@dataclass(frozen=True)
+class Match:
+    """A palette that a picture is coloured by.
+
+    Attributes:
+        palette: The palette.
+        share: Share of the pixels that lie on it, from 0 to 1.
+        distance: Mean distance of the pixels from it (Euclidean, of 255).
+        place: Mean place on it, from 0 to 255.
+    """
+
+    palette: Palette
+    share: float
+    distance: float
+    place: float
+
+
+# As many pixels of a picture are looked at, in a grid; a part of them rules most palettes out.
+_SAMPLES = 1 << 13
+_FEW = 1 << 9
+
+# Distance within which a pixel lies on a palette: JPEG moves it by about so much.
+_NEAR = 20.0
+
+# Range of R, G and B from which on a pixel is coloured; grey tells nothing, many palettes have it.
+_COLOURED = 40
+
+# What a palette must reach among smooth pixels. False colours reach .94 and 8.6 even in JPEG files
+# of quality 60; photographs of streets, parks and roofs, by day and by night, .88 and 11.5.
+_MIN_SHARE = 0.9
+_MAX_DISTANCE = 10.0
+
+# Of all pixels, smooth or not, how many must be coloured, and how many of those on the palette: a
+# night sky alone lies on every palette that begins with black.
+_MIN_COLOURED = 0.02
+_MIN_COLOURED_SHARE = 0.65
+
+# Palettes that fit as well as each other, within this distance, share the part that a picture
+# uses. Then the one is taken that makes it cold, as most of most pictures is; then the more usual.
+_TIE = 0.15
+
+
+def recognise(rgb: Pixels) -> Match | None:
+    """Find the palette that a picture is coloured by.
+
+    A scale bar, a logo and text may lie on the picture, and JPEG may have blurred its colours.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+
+    Returns:
+        The palette that fits best; None where none fits, as for grey pictures and photographs.
+    """
+    pixels, smooth = _sample(rgb)
+    coloured = np.ptp(pixels, axis=1) >= _COLOURED
+    if coloured.mean() < _MIN_COLOURED:
+        return None
+    few = smooth[:: max(1, len(smooth) // _FEW)]
+    found: list[Match] = []
+    for palette in usual_palettes():
+        if (nearest(few, palette).distance <= _NEAR).mean() < _MIN_SHARE - 0.1:
+            continue
+        on_curve = nearest(smooth, palette)
+        share = float((on_curve.distance <= _NEAR).mean())
+        off = _mean_distance(on_curve.distance)
+        if share < _MIN_SHARE or off > _MAX_DISTANCE:
+            continue
+        if (nearest(pixels[coloured], palette).distance <= _NEAR).mean() >= _MIN_COLOURED_SHARE:
+            found.append(Match(palette, share, off, float(on_curve.place.mean())))
+    closest = min((match.distance for match in found), default=0.0)
+    tied = [match for match in found if match.distance <= closest + _TIE]
+    return min(tied, key=lambda match: match.place > LEVELS / 2, default=None)
+
+
+def choose(rgb: Pixels, palettes: Sequence[Palette]) -> tuple[Palette, float]:
+    """Return the palette that fits a picture best, however badly, and its mean distance."""
+    _, smooth = _sample(rgb)
+    distances = [_mean_distance(nearest(smooth, palette).distance) for palette in palettes]
+    best = int(np.argmin(distances))
+    return palettes[best], distances[best]
+
+
+def _mean_distance(distance: FloatArray) -> float:
+    # What lies far off, as a logo does, counts as if it lay less far off.
+    return float(np.minimum(distance, 2 * _NEAR).mean())
+
+
+def _sample(rgb: Pixels) -> tuple[FloatArray, FloatArray]:
+    """Return pixels in a grid, (N, 3), and those that resemble their neighbours, (M, 3).
+
+    JPEG mixes the colours of pixels that differ, and the mixture is on no palette.
+    """
+    height, width = rgb.shape[:2]
+    step = max(1, math.isqrt(height * width // _SAMPLES))
+    rows = np.arange(step // 2, height, step)[:, None]
+    columns = np.arange(step // 2, width, step)[None]
+    pixels = rgb[rows, columns].astype(np.float32)
+    change = np.zeros(pixels.shape[:2], np.float32)
+    for down, right in ((1, 0), (0, 1), (-1, 0), (0, -1)):
+        beside = rgb[np.clip(rows + down, 0, height - 1), np.clip(columns + right, 0, width - 1)]
+        change += np.abs(pixels - beside).sum(axis=-1)
+    return pixels.reshape(-1, 3), pixels[change <= np.median(change)]
