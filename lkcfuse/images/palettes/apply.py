@@ -14,7 +14,7 @@ from lkcfuse.images.palettes.files import colour_of, is_table, palette_of_bar, r
 from lkcfuse.images.palettes.index import Pixels, to_index
 from lkcfuse.images.palettes.known import known_names, palettes_called
 from lkcfuse.images.palettes.palette import Palette, palette_of
-from lkcfuse.images.palettes.recognise import choose, recognise
+from lkcfuse.images.palettes.recognise import fit, recognise
 from lkcfuse.images.samples import Samples, full_scale, has_colour
 from lkcfuse.notes import CodedWarning
 
@@ -60,8 +60,9 @@ def undo_palette(
             ),
         )
     else:
-        palette, distance = choose(rgb, find_palettes(choice))
-        if distance > _POOR_FIT:
+        best = fit(rgb, find_palettes(choice))
+        palette = best.palette
+        if best.distance > _POOR_FIT:
             notes = (
                 CodedWarning(
                     "false-colours",

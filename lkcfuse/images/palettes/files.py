@@ -19,8 +19,8 @@ Table = npt.NDArray[np.float64]
 _MAX_ROWS = 1 << 16
 _MAX_BYTES = 4 << 20
 
-# Mean distance of a bar's pixels from their row's colour (Euclidean, of 255); a frame and the ticks
-# of a scale are within it, a photograph is not.
+# Median distance of a bar's pixels from the colour of their row (Euclidean, of 255): a frame and
+# the ticks of a scale leave it alone, a photograph is beyond.
 _BAR_NOISE = 16.0
 
 _TABLES = (".csv", ".txt", ".json")
@@ -76,7 +76,7 @@ def palette_of_bar(rgb: npt.NDArray[np.uint8], name: str) -> Palette:
     upright = rgb.shape[0] >= rgb.shape[1]
     along = rgb[::-1] if upright else rgb.swapaxes(0, 1)
     colours = np.median(along, axis=1)
-    noise = float(np.linalg.norm(along - colours[:, None], axis=-1).mean())
+    noise = float(np.median(np.linalg.norm(along - colours[:, None], axis=-1)))
     if len(colours) < 2 or noise > _BAR_NOISE:
         raise InputError(
             f"{name} is not a picture of a colour bar: cut out the bar alone, without its numbers"

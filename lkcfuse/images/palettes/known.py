@@ -28,16 +28,17 @@ _OPENCV = {
     "plasma": cv2.COLORMAP_PLASMA,
     "viridis": cv2.COLORMAP_VIRIDIS,
     "turbo": cv2.COLORMAP_TURBO,
-    "hsv": cv2.COLORMAP_HSV,
     "parula": cv2.COLORMAP_PARULA,
     "cividis": cv2.COLORMAP_CIVIDIS,
 }
 
-# These are known by name alone: heat is seldom shown in them, and much else has their colours.
+# These are known by name alone: heat is seldom shown in them, much else has their colours, and hsv
+# runs through those of "rain" the other way round.
 _OPENCV_SELDOM = {
     "autumn": cv2.COLORMAP_AUTUMN,
     "bone": cv2.COLORMAP_BONE,
     "cool": cv2.COLORMAP_COOL,
+    "hsv": cv2.COLORMAP_HSV,
     "ocean": cv2.COLORMAP_OCEAN,
     "pink": cv2.COLORMAP_PINK,
     "spring": cv2.COLORMAP_SPRING,
@@ -64,23 +65,33 @@ _FORMULAS: dict[str, Curve] = {
     ),
 }
 
+# Names that stand for more than the palettes of that name: of these the one that fits is taken.
+_FAMILIES = {
+    "iron": ("iron", "inferno", "gnuplot"),
+    "ironbow": ("iron", "inferno", "gnuplot"),
+    "hot": ("hot", "afmhot", "gist-heat"),
+    "rainbow": ("rainbow", "rain", "rainbow-lepton", "rainbow-matplotlib", "rainbow-hc"),
+}
+
 REVERSED = "-reversed"
 
 
 def known_names() -> tuple[str, ...]:
     """Return the names of all known palettes, in alphabetical order."""
-    return tuple(sorted({palette.name for palette in (*usual_palettes(), *_seldom())}))
+    known = {palette.name for palette in (*usual_palettes(), *_seldom())}
+    return tuple(sorted(known | set(_FAMILIES)))
 
 
 def palettes_called(name: str) -> tuple[Palette, ...]:
     """Return the palettes of a name, which may end in `-reversed`; none where it is unknown.
 
-    One name may stand for several: cameras differ in what they call iron.
+    One name may stand for several: cameras differ in what they call iron or rainbow.
     """
-    found = tuple(each for each in (*usual_palettes(), *_seldom()) if each.name == name)
-    if not found and name.endswith(REVERSED):
+    if name.endswith(REVERSED):
         return tuple(each.reversed() for each in palettes_called(name.removesuffix(REVERSED)))
-    return found
+    names = _FAMILIES.get(name, (name,))
+    known = (*usual_palettes(), *_seldom())
+    return tuple(each for wanted in names for each in known if each.name == wanted)
 
 
 @lru_cache(maxsize=1)
@@ -91,16 +102,20 @@ def usual_palettes() -> tuple[Palette, ...]:
         palette_of_points(name, [point[0] for point in points], [point[1:] for point in points])
         for name, points in POINTS
     ]
-    steps = np.linspace(0, 1, LEVELS)
-    for name, curve in _FORMULAS.items():
-        channels = [np.clip(np.asarray(channel), 0, 1) * 255 for channel in curve(steps)]
-        found.append(palette_of(name, np.stack(channels, axis=1)))
+    found += [_formula(name) for name in _FORMULAS if name != "gist-heat"]
     return tuple(found)
 
 
 @lru_cache(maxsize=1)
 def _seldom() -> tuple[Palette, ...]:
-    return tuple(_opencv(name, number) for name, number in _OPENCV_SELDOM.items())
+    # "gist-heat" has the colours of "hot" in other steps.
+    return (_formula("gist-heat"), *(_opencv(*entry) for entry in _OPENCV_SELDOM.items()))
+
+
+def _formula(name: str) -> Palette:
+    channels = _FORMULAS[name](np.linspace(0, 1, LEVELS))
+    clipped = [np.clip(np.asarray(channel), 0, 1) * 255 for channel in channels]
+    return palette_of(name, np.stack(clipped, axis=1))
 
 
 def _opencv(name: str, number: int) -> Palette:
