@@ -11,7 +11,7 @@ import numpy as np
 from lkcfuse.images.colour import FloatArray
 from lkcfuse.images.palettes.index import Pixels, nearest
 from lkcfuse.images.palettes.known import usual_palettes
-from lkcfuse.images.palettes.palette import LEVELS, Palette
+from lkcfuse.images.palettes.palette import Palette
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Match:
         share: Share of the pixels that lie on it, from 0 to 1.
         distance: Mean distance of the pixels from it (Euclidean, of 255).
         typical: Median of that distance: what lies on the picture, as a logo does, leaves it alone.
-        place: Mean place on it, from 0 to 255.
+        coldest: Place on it, from 0 to 255, that all but a few pixels are hotter than.
     """
 
     palette: Palette
     share: float
     distance: float
     typical: float
-    place: float
+    coldest: float
 
 
 # As many pixels of a picture are looked at, in a grid; a part of them rules most palettes out.
@@ -58,8 +58,11 @@ _MIN_COLOURED = 0.02
 _MIN_COLOURED_SHARE = 0.6
 
 # Palettes that fit as well as each other, within this distance, share the part that a picture
-# uses. Then the one is taken that makes it cold, as most of most pictures is; then the more usual.
+# uses. Then the one is taken that has the picture begin at its cold end, as most pictures do, give
+# or take so many places; then the more usual one.
 _TIE = 0.15
+_SAME_END = 8
+_FEW_PERCENT = 2
 
 
 def recognise(rgb: Pixels) -> Match | None:
@@ -105,7 +108,7 @@ def fit(rgb: Pixels, palettes: Sequence[Palette]) -> Match:
 def _best(matches: Sequence[Match]) -> Match | None:
     closest = min((match.distance for match in matches), default=0.0)
     tied = [match for match in matches if match.distance <= closest + _TIE]
-    return min(tied, key=lambda match: match.place > LEVELS / 2, default=None)
+    return min(tied, key=lambda match: round(match.coldest / _SAME_END), default=None)
 
 
 def _match(pixels: FloatArray, palette: Palette) -> Match:
@@ -114,7 +117,8 @@ def _match(pixels: FloatArray, palette: Palette) -> Match:
     distance = float(np.minimum(found.distance, 2 * _NEAR).mean())
     share = float((found.distance <= _NEAR).mean())
     typical = float(np.median(found.distance))
-    return Match(palette, share, distance, typical, float(found.place.mean()))
+    coldest = float(np.percentile(found.place, _FEW_PERCENT))
+    return Match(palette, share, distance, typical, coldest)
 
 
 def _sample(rgb: Pixels) -> tuple[FloatArray, FloatArray]:
