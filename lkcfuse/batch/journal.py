@@ -136,8 +136,8 @@ def read_state(folder: Location) -> State:
         if not line:
             continue
         try:
-            _apply(json.loads(line), state, path)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            _apply(strict_json.loads(line), state, path)
+        except (ValueError, TypeError, KeyError, AttributeError):
             state.damaged += 1
     return state
 

@@ -180,8 +180,8 @@ def _from_csv(data: bytes) -> Table:
 
 def _from_json(data: bytes) -> Table:
     """Read the rows of a table."""
-    rows = [tuple(row.values()) for row in json.loads(data)["rows"]]
-    header = list(json.loads(data)["rows"][0])
+    rows = [tuple(row.values()) for row in strict_json.loads(data)["rows"]]
+    header = list(strict_json.loads(data)["rows"][0])
     return _checked(header, [Row(row[0], row[1], row[2:]) for row in rows])
 
 

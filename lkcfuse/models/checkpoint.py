@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -97,6 +97,14 @@ def load_checkpoint(source: Source) -> Checkpoint:
         path = Path(source)
         name = str(path)
         tensors, metadata = _read(path)
+    for key, tensor in tensors.items():
+        if not isinstance(key, str) or not isinstance(tensor, Tensor):
+            raise WeightsError(f"{name}: not a table of tensors by name (see {key!r:.60})")
+        if not _is_plain(tensor):
+            raise WeightsError(
+                f"{name}: tensor '{key}' is sparse, quantized or without data: "
+                "save the weights as float32"
+            )
     try:
         architecture = _architecture(tensors, metadata.pop(ARCHITECTURE_KEY, None))
         state_dict = {
@@ -171,20 +179,38 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _read_pth(path: Path) -> dict[str, Tensor]:
+    damaged = f"{path}: is a damaged PyTorch archive; fetch it again"
     try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with ZipFile(path) as archive:
+            claimed = sum(member.file_size for member in archive.infolist())
+    except (BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise WeightsError(damaged) from error
+    # PyTorch stores tensors as they are: what is deflated, or shares bytes, may be of any size.
+    if claimed > path.stat().st_size:
+        raise WeightsError(
+            f"{path}: unpacks to {claimed} bytes, more than the file has; save it with torch.save"
+        )
+    try:
+        # By a file, not by its name: torch takes whatever ends in .safetensors for such a file.
+        with path.open("rb") as file:
+            loaded: Any = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path}: holds more than tensors and was not loaded, for it could run code"
         ) from error
-    except (RuntimeError, BadZipFile, EOFError, OSError, KeyError, ValueError) as error:
-        # The file opened: an OSError here is a seek to a place that a cut archive has not.
-        raise WeightsError(f"{path}: is a damaged PyTorch archive; fetch it again") from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        # The unpickler is a machine that runs what the file says: a damaged one makes it fail in
+        # any way there is.
+        raise WeightsError(damaged) from error
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
     tensors = _flat(loaded)
     if tensors is None:
         raise WeightsError(f"{path}: is not a table of tensors")
+    if sum(tensor.nbytes for tensor in tensors.values() if _is_plain(tensor)) > claimed:
+        raise WeightsError(f"{path}: its tensors are larger than the file")
     return tensors
 
 
@@ -194,13 +220,20 @@ def _flat(loaded: Any) -> dict[str, Tensor] | None:
         return None
     tensors: dict[str, Tensor] = {}
     for key, value in loaded.items():
+        if not isinstance(key, str):
+            return None
         if isinstance(value, Tensor):
-            tensors[str(key)] = value
+            tensors[key] = value
         elif isinstance(value, Mapping) and all(isinstance(v, Tensor) for v in value.values()):
             tensors |= {f"{key}.{name}": tensor for name, tensor in value.items()}
         else:
             return None
     return tensors
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor has a value in memory for each of its places."""
+    return tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_quantized
 
 
 def _architecture(tensors: Mapping[str, Tensor], stored: str | None) -> Architecture:

@@ -57,7 +57,7 @@ class Record:
             OSError: It cannot be read.
             ValueError: It is not JSON.
         """
-        return read_whole(json.loads(path.read_text(encoding="utf-8")), str(path), _read)
+        return read_whole(strict_json.loads(path.read_text(encoding="utf-8")), str(path), _read)
 
 
 def _read(fields: Fields) -> Record:

@@ -165,7 +165,7 @@ def load_recipe(name: str) -> Recipe:
         known = ", ".join(recipe_names())
         raise UsageError(f"no recipe is called '{name}': choose {known}, or give a .json file")
     try:
-        data = json.loads(text)
+        data = strict_json.loads(text)
     except ValueError as error:
         raise InputError(f"{name}: the recipe is not valid JSON: {error}") from None
     if not isinstance(data, dict):

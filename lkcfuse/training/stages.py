@@ -139,7 +139,7 @@ def _remove_later_stages(output: Path, recipe: Recipe) -> None:
 
 
 def _check_finished(path: Path, stage: Stage, data: TrainingData, start: Checkpoint | None) -> None:
-    recorded = json.loads(load_checkpoint(path).metadata.get("training", "null"))
+    recorded = strict_json.loads(load_checkpoint(path).metadata.get("training", "null"))
     if recorded != identity_of(stage.config, data, start):
         raise UsageError(
             f"{path} was made with other settings, data or initial weights: give the same options "

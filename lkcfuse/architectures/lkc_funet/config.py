@@ -70,7 +70,7 @@ class NetworkConfig:
         Raises:
             ValueError: It is not JSON, or not such a configuration.
         """
-        fields = json.loads(text)
+        fields = strict_json.loads(text)
         try:
             return cls(**{**fields, "kernels": tuple(fields["kernels"])})
         except (TypeError, KeyError) as error:
