@@ -88,7 +88,7 @@ def test_images_of_a_url(top):
     for name in ("10.png", "2.png", "day/1.JPG", ".hidden/3.png", "notes.txt"):
         (top / name).write_bytes(b"no image")
     assert list(list_images(top)) == ["2", "10", "day/1"]
-    with pytest.raises(InputError, match=r"2\.png is not an image"):
+    with pytest.raises(InputError, match=r"2\.png is .*not an image"):
         read_image(top / "2.png")
     with pytest.raises(InputError, match=r"3\.png does not exist"):
         read_image(top / "3.png")

@@ -23,6 +23,16 @@ class SourceOptions:
         bool,
         typer.Option("--invert-first", help="The infrared image is black-hot: invert it first."),
     ] = False
+    page: Annotated[
+        int,
+        typer.Option(
+            "--page",
+            metavar="N",
+            min=1,
+            help="Which page or frame to read of files that have several (TIFF, GIF).",
+            show_default="the first",
+        ),
+    ] = 1
     resize: Annotated[
         Optional[str],  # noqa: UP045 - typer reads the annotation at run time
         typer.Option(
@@ -58,13 +68,17 @@ class SourceOptions:
             UsageError: One of them makes no sense.
             InputError: The file of the transform cannot be used.
         """
+        from lkcfuse.images import ReadOptions
         from lkcfuse.pairs import PairOptions, read_transform
 
         _check_choice("--resize", self.resize, ("first", "second"))
         _check_choice("--grid", self.grid, ("first", "second"))
         if self.resize is not None and self.transform is not None:
             raise UsageError("--resize and --transform exclude each other: a transform scales too")
+        read = ReadOptions(page=self.page)
         return PairOptions(
+            first=read,
+            second=read,
             invert_first=self.invert_first,
             resize=self.resize,
             transform=None if self.transform is None else read_transform(self.transform),

@@ -23,6 +23,7 @@ from lkcfuse.images import (
     write_image,
 )
 from lkcfuse.pairs import Pair, PairOptions, check_files, read_pair
+from lkcfuse.pairs.coverage import blend_over_gaps, without_gaps
 from lkcfuse.tasks import Task, get_task
 
 if TYPE_CHECKING:
@@ -398,10 +399,17 @@ class Fuser:
         if strength != 1:
             output *= np.float32(strength)
             output += np.float32(1 - strength) * pair.second.luma
+        if any(coverage is not None for coverage in pair.gaps):
+            first = np.empty_like(output)
+            pair.first.copy_luma(first, invert=invert_first)
+            blend_over_gaps(output, first, pair.second.luma, pair.gaps)
         takes_second = self.task.chroma == "second"
+        colour = pair.second.chroma_samples
+        if colour is not None:
+            colour = without_gaps(colour, pair.second.coverage)
         fused = Image(
             luma_samples=output,
-            chroma_samples=pair.second.chroma_samples if takes_second else None,
+            chroma_samples=colour if takes_second else None,
             dtype=np.result_type(pair.first.dtype, pair.second.dtype),
             name="the fused image",
             icc_profile=pair.second.icc_profile if takes_second else None,

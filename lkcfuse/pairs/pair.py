@@ -11,6 +11,7 @@ import numpy as np
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.images.colour import FloatArray
 from lkcfuse.images.image import Image
+from lkcfuse.pairs.coverage import Gaps, fill_gaps
 from lkcfuse.tasks import Task
 
 # A camera with 10 to 14 bits, or one that writes temperatures, fills no more of a 16-bit file.
@@ -68,7 +69,14 @@ class Pair:
         for plane, source in zip(planes, order, strict=True):
             image = self.first if source == "first" else self.second
             image.copy_luma(plane, invert=invert_first and source == "first")
+        first, second = self.gaps
+        fill_gaps(planes, (first, second) if order[0] == "first" else (second, first))
         return planes
+
+    @property
+    def gaps(self) -> Gaps:
+        """Where the first and the second image have data, (H, W); None for everywhere."""
+        return self.first.coverage, self.second.coverage
 
     def notes(self, task: Task) -> tuple[str, ...]:
         """Return what the user should know about the pair, a line each.

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lkcfuse.errors import InputError, UsageError
-from lkcfuse.images.formats import FORMATS
+from lkcfuse.images.readers.registry import SUFFIXES
 from lkcfuse.remote import Location, RemotePath, relative_to
 
-IMAGE_SUFFIXES = frozenset(suffix for known in FORMATS.values() for suffix in known.suffixes)
+IMAGE_SUFFIXES = SUFFIXES
 """File suffixes taken for images, in lower case; other files in a folder are passed over."""
 
 

@@ -78,7 +78,7 @@ def test_pairs_that_fail_are_named_and_the_others_go_on(run, folders, tmp_path):
     write_noise(folders[1] / "day" / "2.bmp", 3, 3)
     outcomes = run()
     assert statuses(outcomes) == ["fused", "failed", "fused", "fused", "failed", "fused"]
-    assert "2.png is not an image" in str(outcomes[1].error)
+    assert "2.png is a text file, not an image" in str(outcomes[1].error)
     assert "2.bmp has 3x3 pixels" in str(outcomes[4].error)
     assert isinstance(outcomes[4].error, InputError)
     assert len(contents(tmp_path / "fused")) == 4

@@ -71,7 +71,7 @@ def test_json_is_a_line_a_pair(lkcfuse, scene, settings):
     assert re.fullmatch("[0-9a-f]{64}", records[0]["sha256"])
     assert records[0]["seconds"].keys() == {"read", "fuse", "encode"}
     assert records[1]["status"] == "failed"
-    assert "ir/2.png is not an image" in records[1]["error"]
+    assert "ir/2.png is a text file, not an image" in records[1]["error"]
     assert done.err.splitlines() == [
         f"lkcfuse: error: 2: {records[1]['error']}",
         "lkcfuse: error: 1 of 6 pairs failed: 2; the others are done, and running again does "

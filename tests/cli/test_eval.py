@@ -159,7 +159,7 @@ def test_no_table_where_nothing_could_be_scored(lkcfuse, folders):
 def test_single_files_that_cannot_be_scored_are_unfit_input(lkcfuse, folders):
     (folders / "ir/1.png").write_bytes(b"torn")
     done = lkcfuse("eval", "--fused", "ours/1.png", "--a", "ir/1.png", "--b", "vis/1.png")
-    done.assert_fails(3, "ir/1.png is not an image")
+    done.assert_fails(3, "ir/1.png is a text file, not an image")
 
 
 def test_a_table_never_replaces_what_is_scored(lkcfuse, folders):

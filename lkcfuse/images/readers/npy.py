@@ -1,0 +1,61 @@
+"""NumPy's own files: one array, which is an image or a stack of grey ones."""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO
+
+import numpy as np
+
+from lkcfuse.errors import InputError
+from lkcfuse.images.decoded import Decoded
+from lkcfuse.images.options import ReadOptions
+from lkcfuse.images.readers.limits import check_size
+from lkcfuse.images.readers.pages import page_notes
+
+_CHANNELS = (1, 2, 3, 4)
+
+
+def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
+    """Read an array: (H, W), (H, W, 1 to 4), or (N, H, W), of which page N is taken.
+
+    Its header is checked before anything is allocated, and no objects are unpickled.
+
+    Raises:
+        InputError: Its shape or type is not an image's, it is too large, or it has no such page.
+        ValueError: It is damaged.
+    """
+    shape, dtype = _read_header(file)
+    if dtype.kind not in "biuf":
+        raise InputError(f"{name} has values of type {dtype}: save integers or floats")
+    if len(shape) not in (2, 3):
+        raise InputError(
+            f"{name} has shape {shape}: save (H, W), (H, W, 3), or (N, H, W) for several pages"
+        )
+    is_stack = len(shape) == 3 and shape[2] not in _CHANNELS
+    height, width = shape[1:] if is_stack else shape[:2]
+    check_size(width, height, name)
+    pages = shape[0] if is_stack else 1
+    notes = page_notes(options, pages, name)
+    start = file.tell()
+    if file.seek(0, os.SEEK_END) - start < int(np.prod(shape, dtype=object)) * dtype.itemsize:
+        raise ValueError("fewer values than its header says")
+    file.seek(0)
+    array = np.load(file, allow_pickle=False)
+    if is_stack:
+        array = array[options.page - 1 if pages > 1 else 0]
+    elif array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.dtype.kind == "b":
+        array = array.astype(np.uint8) * np.uint8(255)
+    samples = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    return Decoded(samples, format="NPY", notes=notes)
+
+
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    major, _ = np.lib.format.read_magic(file)
+    read_header = (
+        np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read_header(file)
+    return shape, dtype
