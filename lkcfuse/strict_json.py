@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 _LARGEST = 2**63
+_DEPTH = 50
+_TOO_DEEP = "its lists and objects are nested too deeply"
 # An escaped surrogate. Half of a pair is no text, unless it stands for a byte of a file's name.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -28,8 +30,8 @@ def loads(
         its strings can be used in the names of files.
 
     Raises:
-        ValueError: It is not JSON, is nested deeper than Python can follow, or a number or a
-            string in it is out of those bounds.
+        ValueError: It is not JSON, has lists or objects nested more than 50 deep, or a number or
+            a string in it is out of those bounds.
     """
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
@@ -44,8 +46,26 @@ def loads(
             # Encoding all of it once finds a surrogate wherever it stands.
             os.fsencode(json.dumps(value, ensure_ascii=False))
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
+    # Most documents have fewer brackets than may be nested, so they need not be walked.
+    if decoded.count("[") + decoded.count("{") > _DEPTH:
+        _check_depth(value)
     return value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(_DEPTH + 1):
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner += item.values()
+            elif isinstance(item, list):
+                inner += item
+        if not inner:
+            return
+        level = inner
+    raise ValueError(_TOO_DEEP)
 
 
 def _whole(digits: str) -> int:

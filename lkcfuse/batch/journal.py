@@ -23,6 +23,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from lkcfuse import strict_json
 from lkcfuse.batch.records import PairRecord, ScoreRecord
 from lkcfuse.batch.settings import Settings
 from lkcfuse.errors import ResourceError, UsageError

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from lkcfuse import strict_json
 from lkcfuse.batch.claim import Shard, busy, disagreement, is_beside, lock_name
 from lkcfuse.batch.journal import FOLDER
 from lkcfuse.errors import ResourceError, UsageError

@@ -8,12 +8,10 @@ caller adds in the metadata.
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,6 +22,7 @@ from lkcfuse.architectures import registry
 from lkcfuse.architectures.base import Architecture, Config
 from lkcfuse.atomic import atomic_write
 from lkcfuse.errors import WeightsError
+from lkcfuse.models.archive import load_archive
 
 ARCHITECTURE_KEY = "lkcfuse.architecture"
 """Where the metadata of our own files name the architecture; absent from older files."""
@@ -102,7 +101,7 @@ def load_checkpoint(source: Source) -> Checkpoint:
             raise WeightsError(f"{name}: not a table of tensors by name (see {key!r:.60})")
         if not _is_plain(tensor):
             raise WeightsError(
-                f"{name}: tensor '{key}' is sparse, quantized or without data: "
+                f"{name}: tensor '{key}' is sparse, quantized, packed or without data: "
                 "save the weights as float32"
             )
     try:
@@ -179,38 +178,21 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _read_pth(path: Path) -> dict[str, Tensor]:
-    damaged = f"{path}: is a damaged PyTorch archive; fetch it again"
     try:
-        with ZipFile(path) as archive:
-            claimed = sum(member.file_size for member in archive.infolist())
-    except (BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise WeightsError(damaged) from error
-    # PyTorch stores tensors as they are: what is deflated, or shares bytes, may be of any size.
-    if claimed > path.stat().st_size:
-        raise WeightsError(
-            f"{path}: unpacks to {claimed} bytes, more than the file has; save it with torch.save"
-        )
-    try:
-        # By a file, not by its name: torch takes whatever ends in .safetensors for such a file.
-        with path.open("rb") as file:
-            loaded: Any = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path}: holds more than tensors and was not loaded, for it could run code"
-        ) from error
-    except MemoryError:
-        raise
-    except Exception as error:
-        # The unpickler is a machine that runs what the file says: a damaged one makes it fail in
-        # any way there is.
-        raise WeightsError(damaged) from error
+        loaded: Any = load_archive(path)
+    except ValueError as error:
+        raise WeightsError(f"{path}: {error}; fetch it again") from error
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
     tensors = _flat(loaded)
     if tensors is None:
         raise WeightsError(f"{path}: is not a table of tensors")
-    if sum(tensor.nbytes for tensor in tensors.values() if _is_plain(tensor)) > claimed:
-        raise WeightsError(f"{path}: its tensors are larger than the file")
+    # Views of one stored number can have any size; tied weights are stored once and used twice.
+    size = sum(tensor.nbytes for tensor in tensors.values() if _is_plain(tensor))
+    if size > 2 * path.stat().st_size:
+        raise WeightsError(
+            f"{path}: its tensors take {size} bytes, far more than the file has; fetch it again"
+        )
     return tensors
 
 
@@ -232,8 +214,10 @@ def _flat(loaded: Any) -> dict[str, Tensor] | None:
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor has a value in memory for each of its places."""
-    return tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_quantized
+    """Whether a tensor has a number in memory, that can be computed with, for each element."""
+    packed = getattr(torch, "float4_e2m1fn_x2", None)
+    strided = tensor.layout == torch.strided and not tensor.is_meta
+    return strided and not tensor.is_quantized and tensor.dtype != packed
 
 
 def _architecture(tensors: Mapping[str, Tensor], stored: str | None) -> Architecture:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lkcfuse import strict_json
 from lkcfuse.errors import WeightsError
 from lkcfuse.models.hashing import Progress
 from lkcfuse.models.manifest import Notify

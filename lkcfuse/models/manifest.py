@@ -7,13 +7,13 @@ add entries by manifests of their own, merged over the built-in one by name.
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lkcfuse import strict_json
 from lkcfuse.errors import UsageError, WeightsError
 from lkcfuse.models.entry import RESERVED, Entry, read_entry
 from lkcfuse.models.fields import Fields, read_whole

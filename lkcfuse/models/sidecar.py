@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lkcfuse import strict_json
 from lkcfuse.models.fields import Fields, read_whole
 from lkcfuse.version import __version__
 

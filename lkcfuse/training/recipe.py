@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from lkcfuse import strict_json
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.ranges import POSITIVE

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from lkcfuse import strict_json
+
 StemNorm = Literal["batch", "instance"]
 Base = Literal["none", "max"]
 
