@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from lkcfuse import strict_json
 from lkcfuse.errors import InputError
 from lkcfuse.images.palettes.palette import Palette, palette_of
 
@@ -107,8 +107,8 @@ def _csv_rows(text: str, path: Path) -> list[list[float]]:
 
 def _json_rows(text: str, path: Path) -> list[list[float]]:
     try:
-        entries = json.loads(text)
-    except (ValueError, RecursionError):
+        entries = strict_json.loads(text)
+    except ValueError:
         raise InputError(f"{path} is not JSON: {_CURE}, as [[0, 0, 0], [255, 255, 255]]") from None
     if not isinstance(entries, list):
         raise InputError(f"{path} is not a list: {_CURE}, as [[0, 0, 0], [255, 255, 255]]")
