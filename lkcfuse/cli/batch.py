@@ -108,7 +108,7 @@ def batch(
     from lkcfuse.fusion.fuser import Fuser
 
     out = Output(as_json, quiet)
-    options = sources.to_pair_options()
+    options = sources.to_pair_options(task)
     warn = Warnings(out)
     folder = as_location(output)
     page = as_location(report) if report is not None else None

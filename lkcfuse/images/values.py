@@ -7,13 +7,14 @@ from dataclasses import replace
 from lkcfuse.images.decoded import Decoded
 from lkcfuse.images.image import Image, image_from_samples
 from lkcfuse.images.options import ReadOptions
+from lkcfuse.images.palettes import undo_palette
 from lkcfuse.images.profiles import is_rgb_profile
 from lkcfuse.images.samples import Samples, full_scale, has_colour, is_grey
 
 TRANSPARENT = "{} is transparent in places: they count as black"
 
 
-def to_image(decoded: Decoded, options: ReadOptions, name: str) -> Image:  # noqa: ARG001
+def to_image(decoded: Decoded, options: ReadOptions, name: str) -> Image:
     """Make an image of what a file holds.
 
     Args:
@@ -22,7 +23,8 @@ def to_image(decoded: Decoded, options: ReadOptions, name: str) -> Image:  # noq
         name: What messages call it.
 
     Raises:
-        InputError: Its values cannot be used as they are.
+        InputError: Its values cannot be used as they are, or the palette's file cannot.
+        UsageError: No palette has the name that was asked for.
     """
     notes = list(decoded.notes)
     samples = _upright(decoded.samples, decoded.orientation)
@@ -32,6 +34,8 @@ def to_image(decoded: Decoded, options: ReadOptions, name: str) -> Image:  # noq
         samples = samples[..., :-1] if samples.shape[2] == 4 else samples[..., 0]
     if has_alpha:
         notes.append(TRANSPARENT.format(name))
+    samples, found = undo_palette(samples, options.palette, name)
+    notes.extend(found)
     if has_colour(samples) and is_grey(samples):
         # A copy, so that the other channels' memory is given back.
         samples = (samples[..., ::3] if has_alpha else samples[..., 0]).copy()
