@@ -186,8 +186,8 @@ def _understand(folder: Location, text: str) -> str:
         InputError: The word stands for a folder.
     """
     understood = text
-    is_path = not is_url(text) and isinstance(folder, Path)
-    if is_path and ("\\" in text or text[:1] == "~") and not os.path.lexists(folder / text):
+    may_differ = not is_url(text) and ("\\" in text or text.startswith("~"))
+    if may_differ and isinstance(folder, Path) and not os.path.lexists(folder / text):
         understood = text.replace("\\", "/")
         if understood.startswith("~") and "/" in understood:
             understood = os.path.expanduser(understood)  # noqa: PTH111 - leaves an unknown user's
