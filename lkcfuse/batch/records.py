@@ -27,8 +27,12 @@ class FileRecord:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> FileRecord:
-        """Make one of its JSON object."""
-        return cls(str(record["path"]), str(record["sha256"]), int(record["bytes"]))
+        """Make one of its JSON object.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: It is no such object.
+        """
+        return cls(str(record["path"]), str(record["sha256"]), _count(record["bytes"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,8 @@ class PairRecord:
             second=FileRecord.from_record(record["second"]),
             output=FileRecord.from_record(record["output"]),
             settings=sys.intern(str(record["settings"])),
-            width=int(record["width"]),
-            height=int(record["height"]),
+            width=_count(record["width"]),
+            height=_count(record["height"]),
             seconds={
                 sys.intern(str(stage)): float(spent) for stage, spent in record["seconds"].items()
             },
@@ -119,6 +123,12 @@ class ScoreRecord:
                 for method, values in record.get("baselines", {}).items()
             },
         )
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r:.40} is not a number of bytes or pixels")
+    return value
 
 
 def _values(record: Mapping[str, Any]) -> dict[str, float | None]:

@@ -41,6 +41,7 @@ from lkcfuse.cli.options import (
     MemoryOption,
     OfflineOption,
     PrecisionOption,
+    PreferOption,
     QuietOption,
     ReportOption,
     ScratchOption,
@@ -79,6 +80,7 @@ def batch(
     precision: PrecisionOption = "auto",
     pairs: PairsOption = None,
     match: MatchOption = None,
+    prefer: PreferOption = None,
     from_stdin: StdinOption = False,
     null: NullOption = False,
     shard: ShardOption = None,
@@ -110,7 +112,7 @@ def batch(
     from lkcfuse.fusion.fuser import Fuser
 
     out = Output(as_json, quiet)
-    options = sources.to_pair_options()
+    options = sources.to_pair_options(task)
     warn = Warnings(out)
     folder = as_location(output)
     page = as_location(report) if report is not None else None
@@ -125,14 +127,14 @@ def batch(
         notify=warn,
     )
     check_folders([first, second, *ctx.args])
-    _check_sources(first, second, pairs=pairs, match=match, from_stdin=from_stdin, metrics=metrics)
+    _check_sources(first, second, pairs, match, prefer, from_stdin=from_stdin, metrics=metrics)
     part = _shard(shard)
     engine = _engine(engine_name, device, address, workers, cpus_per_worker, gpus_per_worker)
     if metrics is not None:
         from lkcfuse.metrics.table import check_table
 
         check_table(metrics, force=force, to_be_made=folder)
-    plan = _plan(first, second, folder, pairs, match, from_stdin, null, format_name)
+    plan = _plan(first, second, folder, pairs, match, prefer, from_stdin, null, format_name)
     if metrics is not None:
         check_not_used(metrics, [*plan.files(), pairs])
     notify_of_plan(plan, out, strict=strict)
@@ -216,15 +218,18 @@ def _check_plan(
 def _check_sources(
     first: str | None,
     second: str | None,
-    *,
     pairs: Path | None,
     match: str | None,
+    prefer: str | None,
+    *,
     from_stdin: bool,
     metrics: Path | None,
 ) -> None:
     """Refuse arguments that exclude each other."""
     if first is not None and second is None:
         raise UsageError(f"{first} is one folder, and pairs come from two: DIR_A and DIR_B")
+    if prefer is not None and (from_stdin or pairs is not None):
+        raise UsageError("--prefer chooses files of folders, and a list names them: leave it out")
     if from_stdin:
         if first is not None or pairs is not None or match is not None:
             raise UsageError("--from-stdin lists the pairs: leave out folders, --pairs and --match")
@@ -254,6 +259,7 @@ def _plan(
     folder: Location,
     pairs: Path | None,
     match: str | None,
+    prefer: str | None,
     from_stdin: bool,
     null: bool,
     format_name: str,
@@ -271,7 +277,7 @@ def _plan(
     if pairs is not None:
         return plan_list(read_csv(pairs), folder, folders=folders, format=format_name)
     assert folders is not None
-    return plan_folders(*folders, folder, pattern=match, format=format_name)
+    return plan_folders(*folders, folder, pattern=match, prefer=prefer, format=format_name)
 
 
 def _engine(

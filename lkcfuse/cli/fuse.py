@@ -86,7 +86,7 @@ def fuse(
     from lkcfuse.pairs import check_files, prepare_pair
 
     out = Output(as_json, quiet)
-    options = sources.to_pair_options()
+    options = sources.to_pair_options(task)
     fuser = Fuser(
         task,
         weights=weights,

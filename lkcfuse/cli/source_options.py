@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -10,6 +10,7 @@ import typer
 
 from lkcfuse.cli.options import local_path
 from lkcfuse.errors import UsageError
+from lkcfuse.tasks import IR_VIS
 
 if TYPE_CHECKING:
     from lkcfuse.pairs import PairOptions
@@ -65,6 +66,17 @@ class SourceOptions:
             help="How much of the fusion there is in the result: 0 is the second picture.",
         ),
     ] = 1.0
+    palette: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Option(
+            "--palette",
+            metavar="auto|off|NAME|FILE",
+            help="The infrared image shows heat in false colours: a palette's name (iron, rainbow, "
+            "jet, ...), a picture of its colour bar, or a table of R,G,B. auto recognises the "
+            "usual ones.",
+            show_default="auto for ir-vis, else off",
+        ),
+    ] = None
     page: Annotated[
         int,
         typer.Option(
@@ -111,12 +123,15 @@ class SourceOptions:
         ),
     ] = "first"
 
-    def to_pair_options(self) -> PairOptions:
+    def to_pair_options(self, task: str) -> PairOptions:
         """Return them as what is done to a pair.
+
+        Args:
+            task: Name of the task.
 
         Raises:
             UsageError: One of them makes no sense.
-            InputError: The file of the transform cannot be used.
+            InputError: The file of the transform or of the palette cannot be used.
         """
         from lkcfuse.images import ReadOptions
         from lkcfuse.pairs import PairOptions, read_transform
@@ -140,7 +155,7 @@ class SourceOptions:
             )
         )
         return PairOptions(
-            first=first,
+            first=replace(first, palette=_palette(self.palette, task)),
             second=second,
             strength=self.strength,
             invert_first=self.invert_first,
@@ -157,6 +172,19 @@ def _check_range(option: str, text: str) -> None:
         parse_value_range(text)
     except UsageError as error:
         raise UsageError(f"{option}: {error}") from None
+
+
+def _palette(choice: str | None, task: str) -> str:
+    """Return what is done about false colours; only infrared images are shown in them."""
+    if task != IR_VIS.name:
+        if choice not in (None, "off"):
+            raise UsageError(f"--palette is for infrared images: leave it out for {task}")
+        return "off"
+    if choice is None:
+        return "auto"
+    from lkcfuse.images.palettes import portable_choice
+
+    return portable_choice(choice)
 
 
 def _check_choice(option: str, value: str | None, choices: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ from lkcfuse.errors import InputError
 from lkcfuse.images.decoded import Decoded
 from lkcfuse.images.image import Image, image_from_samples
 from lkcfuse.images.options import ReadOptions
+from lkcfuse.images.palettes import undo_palette
 from lkcfuse.images.profiles import is_rgb_profile
 from lkcfuse.images.ranges import choose_limits, parse_value_range, scale
 from lkcfuse.images.samples import full_scale, has_colour, is_grey
@@ -38,13 +39,15 @@ def to_image(decoded: Decoded, options: ReadOptions, name: str) -> Image:
         name: What messages call it.
 
     Raises:
-        InputError: Its values cannot be used as they are.
-        UsageError: The range that was asked for makes no sense.
+        InputError: Its values cannot be used as they are, or the palette's file cannot.
+        UsageError: The range that was asked for makes no sense, or no palette has that name.
     """
     notes = list(decoded.notes)
     samples = _upright(decoded.samples, decoded.orientation)
     values, alpha = _split_alpha(samples, options, name, notes)
     valid = _where_valid(values, alpha, (decoded.nodata, options.nodata))
+    values, found = undo_palette(values, options.palette, name)
+    notes.extend(found)
     depth = _depth(values.dtype)
     limits = choose_limits(values, valid, parse_value_range(options.value_range), name)
     if limits is not None:
