@@ -153,7 +153,7 @@ def batch(
             from lkcfuse.inference import select_device
 
             select_device(device)
-        show_plan(plan, out, end=end)
+        show_plan(plan, options, out, end=end)
         return
     started = time.perf_counter()
     with ExitStack() as stack:

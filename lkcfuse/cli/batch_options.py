@@ -143,7 +143,10 @@ StrictOption = Annotated[
 ]
 DryRunOption = Annotated[
     bool,
-    typer.Option("--dry-run", help="Show the pairs and the names to be written; write nothing."),
+    typer.Option(
+        "--dry-run",
+        help="Show the pairs and the names to be written; look at every file; write nothing.",
+    ),
 ]
 ForceOption = Annotated[
     bool,

@@ -17,7 +17,7 @@ from lkcfuse.errors import InputError
 from lkcfuse.images.image import Image
 from lkcfuse.images.options import ReadOptions
 from lkcfuse.images.readers.kinds import describe_kind
-from lkcfuse.images.readers.registry import HEAD_BYTES, find_reader, shown_formats
+from lkcfuse.images.readers.registry import HEAD_BYTES, Reader, find_reader, shown_formats
 from lkcfuse.images.values import to_image
 from lkcfuse.remote import RemotePath
 
@@ -60,6 +60,31 @@ def read_image(
     return _read(source, options, name or getattr(source, "name", None) or "the stream")
 
 
+def probe_image(
+    source: str | os.PathLike[str] | RemotePath, options: ReadOptions | None = None
+) -> tuple[int, int]:
+    """Read as much of an image file as tells its size, to check many before work begins.
+
+    Args:
+        source: A path, or an object at a URL.
+        options: How it would be read; left out, as `ReadOptions()`.
+
+    Returns:
+        (height, width) in pixels, as `read_image` would return it.
+
+    Raises:
+        InputError: The file is missing, no image, too large, or of a kind that is not read. Damage
+            behind its header shows when it is read.
+    """
+    options = options or ReadOptions()
+    name = str(source)
+    if isinstance(source, RemotePath):
+        with _reading(name), source.open() as file:
+            return _probe(file, options, name)
+    with _open_path(Path(source), name) as file:
+        return _probe(file, options, name)
+
+
 @contextmanager
 def _open_path(path: Path, name: str) -> Iterator[BinaryIO]:
     with _reading(name):
@@ -83,6 +108,19 @@ def _reading(name: str) -> Iterator[None]:
 def _read(file: BinaryIO, options: ReadOptions, name: str) -> Image:
     if not file.seekable():
         file = io.BytesIO(file.read())
+    reader = _recognise(file, name)
+    with _decoding(name):
+        decoded = reader.read(file, options, name)
+    return to_image(decoded, options, name)
+
+
+def _probe(file: BinaryIO, options: ReadOptions, name: str) -> tuple[int, int]:
+    reader = _recognise(file, name)
+    with _decoding(name):
+        return reader.probe(file, options, name)
+
+
+def _recognise(file: BinaryIO, name: str) -> Reader:
     head = file.read(HEAD_BYTES)
     if not head:
         raise InputError(f"{name} is empty: it has no bytes")
@@ -90,8 +128,13 @@ def _read(file: BinaryIO, options: ReadOptions, name: str) -> Image:
     reader = find_reader(head)
     if reader is None:
         raise _not_an_image(head, name)
+    return reader
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
     try:
-        decoded = reader.read(file, options, name)
+        yield
     except (InputError, MemoryError):
         raise
     except Exception as error:
@@ -100,7 +143,6 @@ def _read(file: BinaryIO, options: ReadOptions, name: str) -> Image:
         raise InputError(
             f"{name} is damaged or cut off ({reason}): copy or download it again"
         ) from None
-    return to_image(decoded, options, name)
 
 
 def _not_an_image(head: bytes, name: str) -> InputError:

@@ -113,6 +113,35 @@ def test_dry_run_shows_pairs_and_outputs_and_writes_nothing(lkcfuse, scene):
     assert not (scene / "fused").exists()
 
 
+def test_dry_run_looks_at_every_file_and_tells_what_is_alike_once(lkcfuse, scene, settings):
+    for name in ("1", "2", "day/1"):
+        write_noise(scene / "vis" / f"{name}.bmp", 40, 50)
+    (scene / "ir" / "day" / "2.png").write_bytes(b"no image")
+    before = contents(scene)
+    done = lkcfuse("batch", "ir", "vis", "--dry-run", *settings)
+    assert done.code == 1
+    assert len(done.text.splitlines()) == len(NAMES) - 4
+    sizes, kind, end = done.err.splitlines()[1:]
+    assert "1: ir/1.png has" in sizes
+    assert sizes.endswith("(likewise 2 more pairs: 2, day/1)")
+    assert "day/2: ir/day/2.png is a text file" in kind
+    assert end == "lkcfuse: error: 4 of 6 pairs would fail"
+    assert contents(scene) == before
+    records = lkcfuse("batch", "ir", "vis", "--dry-run", "--json", *settings).text.splitlines()
+    statuses = [json.loads(record)["status"] for record in records]
+    assert (statuses.count("failed"), statuses.count("planned")) == (4, 2)
+    run = lkcfuse("batch", "ir", "vis", *settings)
+    assert run.code == 1
+    assert "4 of 6 pairs failed" in run.err
+
+
+def test_dry_run_names_listed_files_that_are_not_there(lkcfuse, scene):
+    Path("win.csv").write_text("ir\\1.png,vis\\1.bmp\nir\\no.png,vis\\no.bmp\n")
+    done = lkcfuse("batch", "--pairs", "win.csv", "--dry-run")
+    assert (done.code, done.text) == (1, "ir/1.png\tvis/1.bmp\tfused/1.png\n")
+    assert "no: ir/no.png does not exist" in done.err
+
+
 def test_strict(lkcfuse, scene):
     assert lkcfuse("batch", "ir", "vis", "--strict", "--dry-run").code == 0
     (scene / "vis" / "2.bmp").unlink()
@@ -207,7 +236,7 @@ def test_what_is_skipped_is_counted_and_prefer_chooses(lkcfuse, scene):
         (scene / "ir" / name).touch()
     done = lkcfuse("batch", "ir", "vis", "--dry-run")
     assert "6 pairs; skipped in ir: 2 files by their suffix (.mp4, .txt)\n" in done.err
-    write_noise(scene / "vis" / "1.tif", 5, 4)
+    write_noise(scene / "vis" / "1.tif", 12, 17)
     lkcfuse("batch", "ir", "vis", "--dry-run").assert_fails(3, "--prefer bmp or --prefer tif")
     done = lkcfuse("batch", "ir", "vis", "--dry-run", "--prefer", "tiff")
     assert done.text.splitlines()[0] == "ir/1.png\tvis/1.tif\tfused/1.png"
