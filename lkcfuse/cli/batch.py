@@ -38,6 +38,7 @@ from lkcfuse.cli.options import (
     MemoryOption,
     OfflineOption,
     PrecisionOption,
+    PreferOption,
     QuietOption,
     ReportOption,
     ScratchOption,
@@ -75,6 +76,7 @@ def batch(
     precision: PrecisionOption = "auto",
     pairs: PairsOption = None,
     match: MatchOption = None,
+    prefer: PreferOption = None,
     from_stdin: StdinOption = False,
     null: NullOption = False,
     shard: ShardOption = None,
@@ -120,14 +122,14 @@ def batch(
         options=inference_options(tile, memory, scratch, precision),
         notify=warn,
     )
-    _check_sources(first, second, pairs=pairs, match=match, from_stdin=from_stdin, metrics=metrics)
+    _check_sources(first, second, pairs, match, prefer, from_stdin=from_stdin, metrics=metrics)
     part = _shard(shard)
     engine = _engine(engine_name, device, address, workers, cpus_per_worker, gpus_per_worker)
     if metrics is not None:
         from lkcfuse.metrics.table import check_table
 
         check_table(metrics, force=force, to_be_made=folder)
-    plan = _plan(first, second, folder, pairs, match, from_stdin, null, format_name)
+    plan = _plan(first, second, folder, pairs, match, prefer, from_stdin, null, format_name)
     if metrics is not None:
         check_not_used(metrics, [*plan.files(), pairs])
     notify_of_plan(plan, out, strict=strict)
@@ -211,15 +213,18 @@ def _check_plan(
 def _check_sources(
     first: str | None,
     second: str | None,
-    *,
     pairs: Path | None,
     match: str | None,
+    prefer: str | None,
+    *,
     from_stdin: bool,
     metrics: Path | None,
 ) -> None:
     """Refuse arguments that exclude each other."""
     if first is not None and second is None:
         raise UsageError(f"{first} is one folder, and pairs come from two: DIR_A and DIR_B")
+    if prefer is not None and (from_stdin or pairs is not None):
+        raise UsageError("--prefer chooses files of folders, and a list names them: leave it out")
     if from_stdin:
         if first is not None or pairs is not None or match is not None:
             raise UsageError("--from-stdin lists the pairs: leave out folders, --pairs and --match")
@@ -249,6 +254,7 @@ def _plan(
     folder: Location,
     pairs: Path | None,
     match: str | None,
+    prefer: str | None,
     from_stdin: bool,
     null: bool,
     format_name: str,
@@ -266,7 +272,7 @@ def _plan(
     if pairs is not None:
         return plan_list(read_csv(pairs), folder, folders=folders, format=format_name)
     assert folders is not None
-    return plan_folders(*folders, folder, pattern=match, format=format_name)
+    return plan_folders(*folders, folder, pattern=match, prefer=prefer, format=format_name)
 
 
 def _engine(

@@ -21,16 +21,17 @@ _NAMES_SHOWN = 10
 
 
 def notify_of_plan(plan: Plan, out: Output, *, strict: bool) -> None:
-    """Say what was found, and which files have no partner."""
+    """Say what was found, which files have no partner, and which were skipped."""
     alone = (*plan.only_first, *plan.only_second)
     text = f"{count(len(plan.pairs), 'pair')}"
+    notes = "".join(f"; {note}" for note in plan.notes)
     if not alone:
-        out.note(text)
+        out.note(text + notes)
         return
     shown = ", ".join(str(path) for path in alone[:_NAMES_SHOWN])
     more = f" and {len(alone) - _NAMES_SHOWN} more" if len(alone) > _NAMES_SHOWN else ""
     have = "file has" if len(alone) == 1 else "files have"
-    text += f"; {len(alone)} {have} no partner: {shown}{more}"
+    text += f"; {len(alone)} {have} no partner: {shown}{more}{notes}"
     if strict:
         raise InputError(text)
     out.note(text)

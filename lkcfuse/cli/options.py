@@ -120,6 +120,14 @@ QuietOption = Annotated[
     typer.Option("--quiet", "-q", help="Print nothing but errors (and JSON, if asked for)."),
 ]
 
+PreferOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--prefer",
+        metavar="SUFFIX",
+        help="Of files that differ in the extension alone, take this one: tiff.",
+    ),
+]
 ReportOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(

@@ -145,6 +145,9 @@ def test_strict(lkcfuse, scene):
         (("ir", "vis", "--pairs", "no.csv"), 3, ["no.csv does not exist"]),
         (("ir", "vis", "--pairs", "no.csv", "--match", "{}={}"), 2, ["give one"]),
         (("ir", "vis", "--from-stdin"), 2, ["--from-stdin"]),
+        (("ir", "vis", "--pairs", "no.csv", "--prefer", "tiff"), 2, ["--prefer", "list"]),
+        (("ir", "vis", "--prefer", "doc"), 2, ["--prefer doc"]),
+        (("ir", "vis", "--match", "{}={}={}"), 2, ["makes no sense"]),
         (("ir", "vis", "--metrics", "-"), 2, ["--metrics"]),
         (("ir", "vis", "--tile", "big"), 2, ["--tile big"]),
         (("ir", "vis", "--memory", "much"), 2, ["--memory much"]),
@@ -197,6 +200,18 @@ def test_a_pattern(lkcfuse, scene, settings):
         write_noise(scene / "mixed" / name, 5, 4, seed=index)
     done = lkcfuse("batch", "mixed", "mixed", "--match", "a_{}=b_{}", *settings)
     assert (done.code, done.text) == (0, "fused/a_1.png\n"), done.err
+
+
+def test_what_is_skipped_is_counted_and_prefer_chooses(lkcfuse, scene):
+    for name in ("notes.txt", "clip.mp4"):
+        (scene / "ir" / name).touch()
+    done = lkcfuse("batch", "ir", "vis", "--dry-run")
+    assert "6 pairs; skipped in ir: 2 files by their suffix (.mp4, .txt)\n" in done.err
+    write_noise(scene / "vis" / "1.tif", 5, 4)
+    lkcfuse("batch", "ir", "vis", "--dry-run").assert_fails(3, "--prefer bmp or --prefer tif")
+    done = lkcfuse("batch", "ir", "vis", "--dry-run", "--prefer", "tiff")
+    assert done.text.splitlines()[0] == "ir/1.png\tvis/1.tif\tfused/1.png"
+    assert "skipped in vis: 1 by --prefer" in done.err
 
 
 def test_pairs_from_stdin_and_paths_for_xargs(lkcfuse_process, scene, settings):
