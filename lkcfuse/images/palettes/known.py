@@ -70,7 +70,14 @@ _FAMILIES = {
     "iron": ("iron", "inferno", "gnuplot"),
     "ironbow": ("iron", "inferno", "gnuplot"),
     "hot": ("hot", "afmhot", "gist-heat"),
-    "rainbow": ("rainbow", "rain", "rainbow-lepton", "rainbow-matplotlib", "rainbow-hc"),
+    "rainbow": (
+        "rainbow",
+        "rain",
+        "rainbow-lepton",
+        "rainbow-matplotlib",
+        "rainbow-hc",
+        "double-rainbow",
+    ),
 }
 
 REVERSED = "-reversed"

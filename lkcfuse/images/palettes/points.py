@@ -83,7 +83,7 @@ _BLUE_RED: tuple[Point, ...] = (
     (0.916, 171, 42, 15),
     (1, 126, 28, 15),
 )
-_RAINBOW_HC: tuple[Point, ...] = (
+_DOUBLE_RAINBOW: tuple[Point, ...] = (
     (0, 18, 15, 18),
     (0.063, 155, 42, 136),
     (0.137, 59, 103, 238),
@@ -100,6 +100,19 @@ _RAINBOW_HC: tuple[Point, ...] = (
     (0.89, 225, 48, 52),
     (0.949, 233, 170, 175),
     (1, 235, 232, 235),
+)
+# Read off a picture that FLIR shows of it.
+_RAINBOW_HC: tuple[Point, ...] = (
+    (0, 15, 1, 18),
+    (1 / 8, 218, 5, 221),
+    (2 / 8, 1, 3, 150),
+    (3 / 8, 6, 217, 228),
+    (4 / 8, 4, 85, 16),
+    (5 / 8, 191, 206, 3),
+    (6 / 8, 162, 62, 2),
+    (13 / 16, 144, 4, 13),
+    (15 / 16, 212, 67, 62),
+    (1, 242, 150, 161),
 )
 _RAINBOW_LEPTON: tuple[Point, ...] = (
     (0, 1, 3, 74),
@@ -142,12 +155,45 @@ _IRON_LEPTON: tuple[Point, ...] = (
     (0.874, 255, 224, 30),
     (1, 255, 255, 245),
 )
+# What many programs draw for iron.
+_IRON_GOLD: tuple[Point, ...] = (
+    (0, 0, 0, 0),
+    (0.1, 32, 0, 140),
+    (0.35, 204, 0, 119),
+    (0.7, 255, 165, 0),
+    (0.85, 255, 215, 0),
+    (1, 255, 255, 255),
+)
+_IRON_PURPLE: tuple[Point, ...] = (
+    (0, 0, 0, 0),
+    (0.25, 128, 0, 128),
+    (0.5, 255, 0, 0),
+    (0.75, 255, 255, 0),
+    (1, 255, 255, 255),
+)
+_IRON_BLUE_PURPLE: tuple[Point, ...] = (
+    (0, 0, 0, 0),
+    (0.2, 32, 0, 128),
+    (0.35, 128, 0, 128),
+    (0.5, 255, 0, 0),
+    (0.65, 255, 128, 0),
+    (0.8, 255, 255, 0),
+    (1, 255, 255, 255),
+)
 # Straight through the corners of the RGB cube, as many programs and cheap cameras have it.
 _CORNERS: tuple[Point, ...] = (
     (0, 0, 0, 255),
     (0.25, 0, 255, 255),
     (0.5, 0, 255, 0),
     (0.75, 255, 255, 0),
+    (1, 255, 0, 0),
+)
+_CORNERS_DARK_BLUE: tuple[Point, ...] = (
+    (0, 0, 0, 128),
+    (0.2, 0, 0, 255),
+    (0.35, 0, 255, 255),
+    (0.5, 0, 255, 0),
+    (0.65, 255, 255, 0),
     (1, 255, 0, 0),
 )
 _CORNERS_BLACK_WHITE: tuple[Point, ...] = (
@@ -175,15 +221,20 @@ _VIDEO_RANGE: tuple[tuple[str, tuple[Point, ...]], ...] = (
     ("arctic", _ARCTIC),
     ("glowbow", _GLOWBOW),
     ("blue-red", _BLUE_RED),
-    ("rainbow-hc", _RAINBOW_HC),
+    ("double-rainbow", _DOUBLE_RAINBOW),
 )
 
 POINTS: tuple[tuple[str, tuple[Point, ...]], ...] = (
     *_VIDEO_RANGE,
     *((name, _stretched(points)) for name, points in _VIDEO_RANGE),
     ("iron", _IRON_LEPTON),
+    ("iron", _IRON_GOLD),
+    ("iron", _IRON_PURPLE),
+    ("iron", _IRON_BLUE_PURPLE),
+    ("rainbow-hc", _RAINBOW_HC),
     ("rainbow-lepton", _RAINBOW_LEPTON),
     ("rain", _CORNERS),
+    ("rain", _CORNERS_DARK_BLUE),
     ("rain", _CORNERS_BLACK_WHITE),
 )
 """Names and points, coldest first; a name may stand for several."""

@@ -83,12 +83,14 @@ def recognise(rgb: Pixels) -> Match | None:
     few = smooth[:: max(1, len(smooth) // _FEW)]
     found: list[Match] = []
     for palette in usual_palettes():
-        if (nearest(few, palette).distance <= _NEAR).mean() < _MIN_SHARE - 0.1:
+        if (nearest(few, palette.colours).distance <= _NEAR).mean() < _MIN_SHARE - 0.1:
             continue
         match = _match(smooth, palette)
         if match.share < _MIN_SHARE or match.typical > _MAX_TYPICAL:
             continue
-        if (nearest(pixels[coloured], palette).distance <= _NEAR).mean() >= _MIN_COLOURED_SHARE:
+        if (
+            nearest(pixels[coloured], palette.colours).distance <= _NEAR
+        ).mean() >= _MIN_COLOURED_SHARE:
             found.append(match)
     return _best(found)
 
@@ -112,7 +114,7 @@ def _best(matches: Sequence[Match]) -> Match | None:
 
 
 def _match(pixels: FloatArray, palette: Palette) -> Match:
-    found = nearest(pixels, palette)
+    found = nearest(pixels, palette.colours)
     # What lies far off, as a logo does, counts as if it lay less far off.
     distance = float(np.minimum(found.distance, 2 * _NEAR).mean())
     share = float((found.distance <= _NEAR).mean())

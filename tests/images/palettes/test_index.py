@@ -18,13 +18,13 @@ def test_the_colours_of_a_palette_are_its_places():
 
 def test_between_two_colours_the_curve_is_straight():
     palette = palette_of("two", [(0, 0, 0), (200, 100, 0)])
-    rgb = np.array([[(0, 0, 0), (100, 50, 0), (50, 25, 40), (200, 100, 0)]], np.uint8)
+    rgb = np.array([[(0, 0, 0), (100, 50, 0), (50, 25, 0), (200, 100, 0)]], np.uint8)
     assert to_index(rgb, palette).tolist() == [[0, 128, 64, 255]]
 
 
 def test_off_the_curve_the_nearest_place_counts():
     palette = palette_of("two", [(0, 0, 0), (255, 0, 0)])
-    found = nearest(np.array([[51, 0, 30], [300, 40, 0]], np.float32), palette)
+    found = nearest(np.array([[51, 0, 30], [300, 40, 0]], np.float32), palette.colours)
     assert found.place == pytest.approx([51, 255])
     assert found.distance == pytest.approx([30, np.hypot(45, 40)])
 
