@@ -114,6 +114,7 @@ def _record(outcome: Outcome, message: str | None) -> dict[str, object]:
             "height": done.height,
             "sha256": done.output.sha256,
             "seconds": done.seconds,
+            "warnings": list(done.warnings),
         }
     if outcome.metrics is not None:
         record["metrics"] = outcome.metrics

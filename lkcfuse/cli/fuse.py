@@ -34,6 +34,7 @@ from lkcfuse.cli.source_options import SourceOptions
 
 if TYPE_CHECKING:
     from lkcfuse.images import Image, ReadOptions
+    from lkcfuse.pairs import Pair
 
 
 @with_groups
@@ -83,6 +84,7 @@ def fuse(
 
     from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import check_output, write_image
+    from lkcfuse.notes import warning_records
     from lkcfuse.pairs import check_files, prepare_pair
 
     out = Output(as_json, quiet)
@@ -103,13 +105,18 @@ def fuse(
     check_files(*(None if word == STREAM else word for word in (first, other, destination)))
     pair = prepare_pair(_read(first, options.first), _read(second, options.second), options)
     check_output(target, format=format_name, overwrite=force, size=pair.size, make_folder=True)
+    _note_of_task(ctx, pair, out)
     with out.progress("loading weights", in_bytes=True) as report:
         fuser.load(progress=report)
     height, width = pair.size
     out.note(f"fusing {width}x{height} pixels with {fuser.describe()}")
     with out.progress("fusing") as report:
         fused = fuser.fuse_pair(
-            pair, invert_first=options.invert_first, strength=options.strength, progress=report
+            pair,
+            invert_first=options.invert_first,
+            strength=options.strength,
+            refuse_warnings=options.refuse_warnings,
+            progress=report,
         )
     if destination == STREAM:
         write_image(fused, sys.stdout.buffer, format=format_name)
@@ -127,9 +134,21 @@ def fuse(
         "threads": fuser.threads,
         "width": width,
         "height": height,
+        "warnings": warning_records(fused.notes),
         "seconds": round(time.perf_counter() - started, 3),
     }
     out.result(destination, record)
+
+
+def _note_of_task(ctx: typer.Context, pair: Pair, out: Output) -> None:
+    """Say which task is taken where nobody said and the pair does not tell."""
+    source = ctx.get_parameter_source("task")
+    by_default = source is None or source.name != "COMMANDLINE"
+    if by_default and not pair.first.is_coloured() and not pair.second.is_coloured():
+        out.note(
+            "both images are grey and --task is left out: they are taken for infrared and visible; "
+            "for MRI and CT give --task mri-ct"
+        )
 
 
 def _read(word: str, options: ReadOptions) -> Image:

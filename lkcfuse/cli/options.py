@@ -41,7 +41,8 @@ TaskOption = Annotated[
         "--task",
         "-t",
         metavar="TASK",
-        help=f"What the pair shows: {', '.join(TASKS)}.",
+        help=f"What the pair shows: {', '.join(TASKS)}. Results of mri-* are for research, not for "
+        "diagnosis.",
         autocompletion=completion.tasks,
     ),
 ]

@@ -77,6 +77,13 @@ class SourceOptions:
             show_default="auto for ir-vis, else off",
         ),
     ] = None
+    fail_on_warning: Annotated[
+        bool,
+        typer.Option(
+            "--fail-on-warning",
+            help="Do not fuse a pair that there is something to warn of: exit with 1.",
+        ),
+    ] = False
     page: Annotated[
         int,
         typer.Option(
@@ -158,6 +165,7 @@ class SourceOptions:
             first=replace(first, palette=_palette(self.palette, task)),
             second=second,
             strength=self.strength,
+            refuse_warnings=self.fail_on_warning,
             invert_first=self.invert_first,
             resize=self.resize,
             transform=None if self.transform is None else read_transform(self.transform),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from lkcfuse.errors import RefusedError
 from lkcfuse.images import Image, blend_colours
 from lkcfuse.images.colour import FloatArray
 from lkcfuse.notes import CodedWarning
@@ -63,6 +66,18 @@ def constant_warning(pair: Pair, constant: str) -> CodedWarning:
     empty = dead.coverage is not None and not dead.coverage.any()
     what = "no data" if empty else "one value everywhere, as a closed shutter or a lost frame gives"
     return CodedWarning("constant-source", f"{dead.name} has {what}: the result is {other.name}")
+
+
+def check_no_warnings(notes: Sequence[str]) -> None:
+    """Refuse a pair that there is something to warn of.
+
+    Raises:
+        RefusedError: One of the lines is a warning with a code.
+    """
+    found = [note for note in notes if isinstance(note, CodedWarning)]
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise RefusedError(f"{found[0]}{more}: not fused, for --fail-on-warning")
 
 
 def _in_colour(pair: Pair, luma: FloatArray, task: Task) -> Image:

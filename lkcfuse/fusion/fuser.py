@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
@@ -13,7 +14,12 @@ import numpy.typing as npt
 
 from lkcfuse.errors import InputError, WeightsError
 from lkcfuse.fusion.batches import is_tensor, join_batch, split_batch
-from lkcfuse.fusion.composition import compose, constant_warning, other_source
+from lkcfuse.fusion.composition import (
+    check_no_warnings,
+    compose,
+    constant_warning,
+    other_source,
+)
 from lkcfuse.images import (
     Image,
     check_output,
@@ -346,6 +352,7 @@ class Fuser:
             pair,
             invert_first=invert_first or options.invert_first,
             strength=options.strength,
+            refuse_warnings=options.refuse_warnings,
             progress=progress,
         )
         write_image(fused, output, format=format, overwrite=overwrite)
@@ -357,6 +364,7 @@ class Fuser:
         *,
         invert_first: bool = False,
         strength: float = 1.0,
+        refuse_warnings: bool = False,
         progress: Progress | None = None,
     ) -> Image:
         """Fuse two images that have been read.
@@ -366,14 +374,17 @@ class Fuser:
             invert_first: The first image is black-hot: invert it before fusing.
             strength: How much of the fusion there is in the result's luma: 0 is the second source,
                 1 the fusion.
+            refuse_warnings: Raise instead of fusing a pair that there is something to warn of.
             progress: Called with (done, total) as the network goes on.
 
         Returns:
             The fused image: luma from the network, chroma and colour profile from the second
             image, samples as deep as the deeper source's. Where a source has no data it is the
-            other one; where one source is constant it is the other one everywhere.
+            other one; where one source is constant it is the other one everywhere. Its `notes` are
+            the warnings about the pair.
 
         Raises:
+            RefusedError: There are warnings, and they are refused.
             LkcfuseError: As `load`.
         """
         model, session, weights, device, _ = self._ready()
@@ -382,12 +393,17 @@ class Fuser:
             # Memory is looked at before the first product of matrices, luma's: without any left,
             # NumPy's library would end the process.
             session.check(*pair.size)
-        for note in pair.notes(self.task):
-            self.notify(note)
+        notes = pair.notes(self.task)
         constant = pair.constant()
         if constant is not None:
-            self.notify(constant_warning(pair, constant))
-            return other_source(pair, constant, self.task, invert_first=invert_first)
+            notes += (constant_warning(pair, constant),)
+        if refuse_warnings:
+            check_no_warnings(notes)
+        for note in notes:
+            self.notify(note)
+        if constant is not None:
+            alone = other_source(pair, constant, self.task, invert_first=invert_first)
+            return replace(alone, notes=notes)
         inputs = pair.stack(processing.channel_order, invert_first=invert_first)
         processing.scale_in_place(inputs)
         output = session.run(inputs, progress=progress)
@@ -400,7 +416,10 @@ class Fuser:
             )
         processing.unit_in_place(output)
         np.clip(output, 0, 1, out=output)
-        fused = compose(pair, output, self.task, invert_first=invert_first, strength=strength)
+        fused = replace(
+            compose(pair, output, self.task, invert_first=invert_first, strength=strength),
+            notes=notes,
+        )
         return stretch_image(fused) if processing.stretch else fused
 
     def _ready(

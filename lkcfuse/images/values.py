@@ -42,7 +42,10 @@ def to_image(decoded: Decoded, options: ReadOptions, name: str) -> Image:
         InputError: Its values cannot be used as they are, or the palette's file cannot.
         UsageError: The range that was asked for makes no sense, or no palette has that name.
     """
-    notes = list(decoded.notes)
+    notes: list[str] = [
+        line if isinstance(line, CodedWarning) else CodedWarning("file", line)
+        for line in decoded.notes
+    ]
     samples = _upright(decoded.samples, decoded.orientation)
     values, alpha = _split_alpha(samples, options, name, notes)
     valid = _where_valid(values, alpha, (decoded.nodata, options.nodata))

@@ -27,6 +27,7 @@ class PairOptions:
         invert_first: The first image is black-hot: invert it before fusing.
         strength: How much of the fusion there is in the result's luma: 0 is the second source, 1
             the fusion.
+        refuse_warnings: A pair that there is something to warn of is not fused.
     """
 
     first: ReadOptions = SOURCE
@@ -37,10 +38,13 @@ class PairOptions:
     transform: tuple[float, ...] | None = None
     invert_first: bool = False
     strength: float = 1.0
+    refuse_warnings: bool = False
 
     def to_record(self) -> dict[str, Any]:
         """Return what differs from the defaults, as JSON has it: they decide an output's bytes."""
-        return _difference(asdict(self), asdict(PairOptions()))
+        # A refusal decides whether there are any bytes, not which.
+        decisive = replace(self, refuse_warnings=False)
+        return _difference(asdict(decisive), asdict(PairOptions()))
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> PairOptions:
