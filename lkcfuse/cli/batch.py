@@ -112,7 +112,7 @@ def batch(
     from lkcfuse.fusion.fuser import Fuser
 
     out = Output(as_json, quiet)
-    options = sources.to_pair_options(task)
+    options = sources.to_pair_options(task, scan=True)
     warn = Warnings(out)
     folder = as_location(output)
     page = as_location(report) if report is not None else None
@@ -138,6 +138,7 @@ def batch(
     if metrics is not None:
         check_not_used(metrics, [*plan.files(), pairs])
     notify_of_plan(plan, out, strict=strict)
+    options = _scan(plan, options, out)
     if part is not None:
         plan = plan.part(*part)
         out.note(f"shard {shard}: {count(len(plan.pairs), 'pair')}")
@@ -192,6 +193,19 @@ def batch(
             force=force,
         )
     summarise(outcomes, out, seconds=time.perf_counter() - started)
+
+
+def _scan(plan: Plan, options: PairOptions, out: Output) -> PairOptions:
+    """Find the ranges that are to be found by looking at all files."""
+    from lkcfuse.batch.scan import SCAN, scan_ranges
+
+    asked = {"first": options.first, "second": options.second}
+    with out.progress("looking at all values", unit="files") as progress:
+        options = scan_ranges(plan, options, progress=progress)
+    for which, read in (("first", options.first), ("second", options.second)):
+        if asked[which].value_range == SCAN:
+            out.note(f"one range for all: --range-{which} {read.value_range}")
+    return options
 
 
 def _check_plan(

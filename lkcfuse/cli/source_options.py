@@ -31,7 +31,7 @@ class SourceOptions:
             metavar="RANGE",
             help="Which values of the first picture become black and white: full; two percentiles, "
             "p0.1,p99.9; two values in the file's own numbers, 20,40; auto stretches what fills a "
-            "small part of 16 bits, and floats beyond 0..1.",
+            "small part of 16 bits, and floats beyond 0..1; scan (batch) finds one range for all.",
         ),
     ] = "auto"
     range_second: Annotated[
@@ -130,11 +130,12 @@ class SourceOptions:
         ),
     ] = "first"
 
-    def to_pair_options(self, task: str) -> PairOptions:
+    def to_pair_options(self, task: str, *, scan: bool = False) -> PairOptions:
         """Return them as what is done to a pair.
 
         Args:
             task: Name of the task.
+            scan: A range may be found by looking at all files.
 
         Raises:
             UsageError: One of them makes no sense.
@@ -148,7 +149,7 @@ class SourceOptions:
         if self.resize is not None and self.transform is not None:
             raise UsageError("--resize and --transform exclude each other: a transform scales too")
         for option, text in (("first", self.range_first), ("second", self.range_second)):
-            _check_range(f"--range-{option}", text)
+            _check_range(f"--range-{option}", text, scan=scan)
         first, second = (
             ReadOptions(
                 value_range=value_range.strip().lower(),
@@ -173,9 +174,13 @@ class SourceOptions:
         )
 
 
-def _check_range(option: str, text: str) -> None:
+def _check_range(option: str, text: str, *, scan: bool) -> None:
     from lkcfuse.images import parse_value_range
 
+    if text.strip().lower() == "scan":
+        if not scan:
+            raise UsageError(f"{option} scan looks at a whole folder, which is for batch")
+        return
     try:
         parse_value_range(text)
     except UsageError as error:

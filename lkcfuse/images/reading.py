@@ -11,14 +11,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy.typing as npt
 
 from lkcfuse.errors import InputError
+from lkcfuse.images.decoded import Decoded
 from lkcfuse.images.image import Image
 from lkcfuse.images.options import ReadOptions
 from lkcfuse.images.readers.kinds import describe_kind
 from lkcfuse.images.readers.registry import HEAD_BYTES, Reader, find_reader, shown_formats
-from lkcfuse.images.values import to_image
+from lkcfuse.images.values import sample_data, to_image
 from lkcfuse.remote import RemotePath
 
 
@@ -106,12 +109,32 @@ def _reading(name: str) -> Iterator[None]:
 
 
 def _read(file: BinaryIO, options: ReadOptions, name: str) -> Image:
+    return to_image(_decode(file, options, name), options, name)
+
+
+def _decode(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
     if not file.seekable():
         file = io.BytesIO(file.read())
     reader = _recognise(file, name)
     with _decoding(name):
-        decoded = reader.read(file, options, name)
-    return to_image(decoded, options, name)
+        return reader.read(file, options, name)
+
+
+def sample_values(
+    source: Path | RemotePath, options: ReadOptions, *, count: int
+) -> npt.NDArray[Any]:
+    """Return about so many values of an image file, in its own numbers; see `sample_data`.
+
+    Raises:
+        InputError: As `read_image`.
+    """
+    name = str(source)
+    if isinstance(source, RemotePath):
+        with _reading(name):
+            data = source.read_bytes()
+        return sample_data(_decode(io.BytesIO(data), options, name), options, name, count)
+    with _open_path(source, name) as file:
+        return sample_data(_decode(file, options, name), options, name, count)
 
 
 def _probe(file: BinaryIO, options: ReadOptions, name: str) -> tuple[int, int]:

@@ -83,6 +83,26 @@ def to_image(decoded: Decoded, options: ReadOptions, name: str) -> Image:
     )
 
 
+def sample_data(decoded: Decoded, options: ReadOptions, name: str, count: int) -> Raw:
+    """Return about so many of a file's values, those without data left out.
+
+    Args:
+        decoded: What the file holds.
+        options: How its user wants it read.
+        name: What messages call it.
+        count: How many pixels to look at, at most; they lie in a grid.
+
+    Returns:
+        (N,), in the file's own numbers.
+    """
+    values, alpha = _split_alpha(decoded.samples, options, name, [])
+    step = max(1, int(np.ceil(np.sqrt(values.shape[0] * values.shape[1] / count))))
+    values = values[::step, ::step]
+    alpha = None if alpha is None else alpha[::step, ::step]
+    valid = _where_valid(values, alpha, (decoded.nodata, options.nodata))
+    return values.reshape(-1) if valid is None else values[valid].reshape(-1)
+
+
 def _split_alpha(
     samples: Raw, options: ReadOptions, name: str, notes: list[str]
 ) -> tuple[Raw, Raw | None]:
