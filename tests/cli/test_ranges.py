@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 from lkcfuse.batch.journal import read_state
+from lkcfuse.images import read_image
 
 
 def test_batch_gives_all_frames_one_tone(lkcfuse, tmp_path, maximum_weights):
@@ -20,7 +21,7 @@ def test_batch_gives_all_frames_one_tone(lkcfuse, tmp_path, maximum_weights):
     done = lkcfuse(*words, *ranges)
     assert done.code == 0, done.err
     assert "one range for all: --range-first 20" in done.err
-    means = [tifffile.imread(tmp_path / "fused" / f"{name}.tif").mean() for name in "01"]
+    means = [read_image(tmp_path / "fused" / f"{name}.tif").luma.mean() for name in "01"]
     assert means[0] == pytest.approx((22.5 - 20) / 20, abs=0.01)
     assert means[1] == pytest.approx((35 - 20) / 20, abs=0.01)
     assert "--range-first" in lkcfuse("fuse", "a", "b", "-o", "c.png", *ranges[:2]).err
