@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 WARNING_CODES: dict[str, str] = {
-    "alignment": "a pair was moved, or looks as if it should be",
     "constant-source": "a source has one value everywhere it has data",
     "false-colours": "heat is shown in a palette that is not known",
     "file": "a file is read in part, or in a way that its user may not expect",

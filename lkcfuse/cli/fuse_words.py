@@ -30,7 +30,7 @@ def read_words(words: Sequence[str], output: str | None, *, split: bool, as_json
     """Tell the words of a command apart.
 
     Args:
-        words: The arguments that are no options.
+        words: The arguments, without the options.
         output: What `--output` was given.
         split: One file may hold both sources.
         as_json: The result's record goes to standard output.

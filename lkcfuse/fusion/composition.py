@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -47,15 +48,15 @@ def other_source(pair: Pair, constant: str, task: Task, *, invert_first: bool = 
         invert_first: The first image is black-hot.
     """
     luma = np.empty(pair.size, np.float32)
-    if constant == "first":
-        pair.second.copy_luma(luma)
-        coverage = pair.second.coverage
-    else:
-        pair.first.copy_luma(luma, invert=invert_first)
-        coverage = pair.first.coverage
-    if coverage is not None:
-        luma[coverage == 0] = 0
-    return _in_colour(pair, luma, task)
+    alive = pair.second if constant == "first" else pair.first
+    alive.copy_luma(luma, invert=invert_first and alive is pair.first)
+    if alive.coverage is not None:
+        luma[alive.coverage == 0] = 0
+    alone = replace(_in_colour(pair, luma, task), coverage=alive.coverage)
+    if constant == "second":
+        # The chroma of a source that shows nothing would only tint the other.
+        alone = replace(alone, luma_samples=luma, chroma_samples=None, icc_profile=None)
+    return alone
 
 
 def constant_warning(pair: Pair, constant: str) -> CodedWarning:

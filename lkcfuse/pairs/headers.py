@@ -10,8 +10,6 @@ from lkcfuse.pairs.options import PairOptions
 from lkcfuse.pairs.pair import Pair
 from lkcfuse.remote import Location
 
-_REGISTERS = ("shift", "affine", "homography")
-
 
 def check_headers(
     first: Location, second: Location, options: PairOptions | None = None
@@ -34,7 +32,7 @@ def check_headers(
     sizes = probe_image(first, options.first), probe_image(second, options.second)
     if options.resize is not None:
         return sizes[0] if options.resize == "first" else sizes[1]
-    if options.transform is not None or options.align in _REGISTERS:
+    if options.transform is not None:
         return sizes[0] if options.grid == "first" else sizes[1]
     return Pair(_blank(sizes[0], str(first)), _blank(sizes[1], str(second))).size
 

@@ -93,8 +93,8 @@ def scan_folder(folder: Location, *, prefer: str | None = None) -> Listing:
         The images, and what was skipped.
 
     Raises:
-        InputError: The folder does not exist, is none, or cannot be read; it holds no image; or
-            two of its files have one stem, so that it is not known which is meant.
+        InputError: The folder does not exist, is not a folder, or cannot be read; it holds no
+            image; or two of its files have one stem, so that it is not known which is meant.
         UsageError: No format is called `prefer`.
     """
     preferred = _suffixes_of(prefer) if prefer is not None else {}

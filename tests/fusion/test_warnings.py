@@ -58,3 +58,22 @@ def test_a_gap_shows_the_other_source_and_a_gap_in_both_is_transparent(fuser):
     fused = fuser.fuse_pair(Pair(holed, both))
     assert (fused.luma[:, 40:] == 0).all()
     np.testing.assert_array_equal(fused.coverage, coverage)
+
+
+def test_a_constant_second_source_does_not_tint_the_first(fuser):
+    red = image_from_array(np.full((20, 30, 3), (200, 10, 30), np.uint8), name="red.png")
+    alive = image_from_array(noise(0, 20, 30), name="alive.png")
+    fused = fuser.fuse_pair(Pair(alive, red))
+    assert fused.chroma is None
+    np.testing.assert_allclose(fused.luma, alive.luma, atol=1e-6)
+
+
+def test_what_the_one_source_left_has_no_data_of_is_transparent(fuser):
+    coverage = np.full((20, 30), 255, np.uint8)
+    coverage[:, 20:] = 0
+    flat = image_from_array(np.zeros((20, 30), np.uint8))
+    alive = image_from_array(noise(0, 20, 30))
+    holed = Image(alive.luma_samples, None, alive.dtype, coverage=coverage)
+    fused = fuser.fuse_pair(Pair(flat, holed))
+    np.testing.assert_array_equal(fused.coverage, coverage)
+    assert (fused.luma[:, 20:] == 0).all()

@@ -15,7 +15,7 @@ from lkcfuse.images.palettes.palette import Palette, palette_of
 
 Table = npt.NDArray[np.float64]
 
-# A table of more rows than this is no palette; so is a larger file.
+# A table of more rows than this is not a palette; so is a larger file.
 _MAX_ROWS = 1 << 16
 _MAX_BYTES = 4 << 20
 
@@ -36,7 +36,7 @@ def read_table(path: Path) -> Palette:
             from 0 to 255, or all of them from 0 to 1.
 
     Raises:
-        InputError: The file cannot be read, or is no such table.
+        InputError: The file cannot be read, or is not such a table.
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
@@ -71,7 +71,7 @@ def palette_of_bar(rgb: npt.NDArray[np.uint8], name: str) -> Palette:
         name: The file's name.
 
     Raises:
-        InputError: The picture is no colour bar.
+        InputError: The picture is not a colour bar.
     """
     upright = rgb.shape[0] >= rgb.shape[1]
     along = rgb[::-1] if upright else rgb.swapaxes(0, 1)
@@ -130,7 +130,7 @@ def _is_number(value: object) -> bool:
 
 def _checked(values: list[float], number: int, path: Path) -> list[float]:
     if len(values) != 3:
-        raise InputError(f"{path}: row {number} is no colour: {_CURE}")
+        raise InputError(f"{path}: row {number} is not a colour: {_CURE}")
     return values
 
 

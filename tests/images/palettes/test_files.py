@@ -75,7 +75,7 @@ def test_a_bar_with_a_frame(write):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "1,2\n3,4\n", "row 1 is no colour"),
+        ("a.csv", "1,2\n3,4\n", "row 1 is not a colour"),
         ("b.csv", "0,0,0\n1,two,3\n", "row 2 has a word in it"),
         ("c.csv", "r,g,b\n0,0,0\n", "has 1 colours"),
         ("d.csv", "0,0,0\n0,0,300\n", "beyond 0 and 255"),
@@ -84,8 +84,8 @@ def test_a_bar_with_a_frame(write):
         ("g.csv", "", "has 0 colours"),
         ("h.json", "{", "is not JSON"),
         ("i.json", "{}", "is not a list"),
-        ("j.json", '[[0, 0, 0], "red"]', "row 2 is no colour"),
-        ("k.json", "[[0, 0, 0], [0, 0, true]]", "row 2 is no colour"),
+        ("j.json", '[[0, 0, 0], "red"]', "row 2 is not a colour"),
+        ("k.json", "[[0, 0, 0], [0, 0, true]]", "row 2 is not a colour"),
         ("l.png", np.zeros((4, 60, 3)), "is grey"),
         ("m.png", np.full((4, 60, 3), (9, 8, 7)), "has one colour everywhere"),
         (
