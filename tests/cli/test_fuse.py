@@ -104,6 +104,7 @@ def test_json(lkcfuse, pair, settings, tmp_path):
         "threads": 1,
         "width": 9,
         "height": 12,
+        "warnings": [],
     }
 
 
