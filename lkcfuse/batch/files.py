@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 from lkcfuse.batch.records import FileRecord
@@ -45,10 +46,15 @@ def load(path: Location) -> bytes:
     """Read a file once: what is hashed is what is decoded, whatever happens to the file.
 
     Raises:
-        InputError: It is missing, or cannot be read.
+        InputError: It is missing, is not a regular file, or cannot be read.
     """
     try:
-        return path.read_bytes()
+        if isinstance(path, RemotePath):
+            return path.read_bytes()
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InputError(f"{path} is not a regular file: a batch reads no pipes or devices")
+            return file.read()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: check the path") from None
     except IsADirectoryError:
@@ -56,6 +62,11 @@ def load(path: Location) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be read: {reason}") from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file; a named pipe without waiting for its other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def record_of(path: str, data: bytes) -> FileRecord:

@@ -23,6 +23,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from lkcfuse import strict_json
 from lkcfuse.batch.records import PairRecord, ScoreRecord
 from lkcfuse.batch.settings import Settings
 from lkcfuse.errors import ResourceError, UsageError
@@ -136,8 +137,8 @@ def read_state(folder: Location) -> State:
         if not line:
             continue
         try:
-            _apply(json.loads(line), state, path)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            _apply(strict_json.loads(line), state, path)
+        except (ValueError, TypeError, KeyError, AttributeError):
             state.damaged += 1
     return state
 

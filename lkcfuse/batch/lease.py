@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from lkcfuse import strict_json
 from lkcfuse.batch.claim import Shard, busy, disagreement, is_beside, lock_name
 from lkcfuse.batch.journal import FOLDER
 from lkcfuse.errors import ResourceError, UsageError
@@ -211,7 +212,7 @@ def remove_lock(path: RemotePath) -> None:
 def _settings_in(path: RemotePath) -> str | None:
     """Return what the run of a lock has announced, if anything."""
     try:
-        settings = json.loads(_beat_of(path) or b"null")["settings"]
+        settings = strict_json.loads(_beat_of(path) or b"null")["settings"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return settings if isinstance(settings, str) else None
@@ -234,7 +235,7 @@ def _beat_of(path: RemotePath) -> bytes | None:
 
 def _token_in(lock: bytes) -> str | None:
     try:
-        token = json.loads(lock)["token"]
+        token = strict_json.loads(lock)["token"]
     except (ValueError, KeyError, TypeError):
         return None
     return token if isinstance(token, str) else None

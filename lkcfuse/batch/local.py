@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from lkcfuse.batch import stages
@@ -107,7 +107,8 @@ class _Run:
             for job in finishing:
                 failure = (yield from self._finish(job)) or failure
         finally:
-            readers.shutdown(cancel_futures=True)
+            # Readers leave nothing behind, and one may hang on a mount that does not answer.
+            readers.shutdown(wait=False, cancel_futures=True)
             writers.shutdown()
         if failure is not None:
             raise failure
@@ -131,6 +132,9 @@ class _Run:
 
     def _take(self, job: _Job) -> None:
         """Wait until a pair is read."""
+        # Not without end, so that an interrupt is answered on Windows too.
+        while not job.reading.done():
+            wait([job.reading], timeout=0.2)
         try:
             read = job.reading.result()
         except Exception as error:
@@ -156,6 +160,7 @@ class _Run:
                 read.pair,
                 invert_first=self._work.options.invert_first,
                 strength=self._work.options.strength,
+                refuse_warnings=self._work.options.refuse_warnings,
                 progress=lambda part, whole: self._work.report(begun + part / whole),
             )
         except Exception as error:

@@ -27,8 +27,12 @@ class FileRecord:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> FileRecord:
-        """Make one of its JSON object."""
-        return cls(str(record["path"]), str(record["sha256"]), int(record["bytes"]))
+        """Make one of its JSON object.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: It is no such object.
+        """
+        return cls(str(record["path"]), str(record["sha256"]), _count(record["bytes"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class PairRecord:
         height: In pixels.
         seconds: Seconds by stage: `read`, `fuse` and `encode`.
         time: When, in seconds since 1970.
+        warnings: What there was to warn of, as `warning_records` has it.
     """
 
     name: str
@@ -56,10 +61,14 @@ class PairRecord:
     height: int
     seconds: dict[str, float]
     time: float
+    warnings: tuple[dict[str, str], ...] = ()
 
     def to_record(self) -> dict[str, Any]:
         """Return the line's JSON object."""
-        return {"type": "pair", **asdict(self)}
+        record = {"type": "pair", **asdict(self)}
+        if not self.warnings:
+            del record["warnings"]
+        return record
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> PairRecord:
@@ -70,12 +79,16 @@ class PairRecord:
             second=FileRecord.from_record(record["second"]),
             output=FileRecord.from_record(record["output"]),
             settings=sys.intern(str(record["settings"])),
-            width=int(record["width"]),
-            height=int(record["height"]),
+            width=_count(record["width"]),
+            height=_count(record["height"]),
             seconds={
                 sys.intern(str(stage)): float(spent) for stage, spent in record["seconds"].items()
             },
             time=float(record["time"]),
+            warnings=tuple(
+                {"code": str(warning["code"]), "message": str(warning["message"])}
+                for warning in record.get("warnings", ())
+            ),
         )
 
 
@@ -119,6 +132,12 @@ class ScoreRecord:
                 for method, values in record.get("baselines", {}).items()
             },
         )
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r:.40} is not a number of bytes or pixels")
+    return value
 
 
 def _values(record: Mapping[str, Any]) -> dict[str, float | None]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Annotated
 
@@ -22,6 +24,15 @@ from lkcfuse.cli import batch, doctor, export, failures, fuse, output, streams, 
 from lkcfuse.cli import eval as evaluation
 from lkcfuse.environment import apply_library_settings
 from lkcfuse.version import __version__
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNAL_EXITS = tuple(failures.explain_signal(signum)[1] for signum in _SIGNALS)
+
+_GRACE_SECONDS = 1.0
+"""How long threads may take to end after a signal has ended a command."""
+
+_TWICE_SECONDS = 0.5
+"""Signals that follow each other within this time are one."""
 
 app = typer.Typer(
     name="lkcfuse",
@@ -106,7 +117,12 @@ def main() -> None:
         warnings.simplefilter("ignore")
     apply_library_settings()
     sys.stdout.reconfigure(errors=streams.ERRORS)  # type: ignore[union-attr]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Before and after a command's own handler no traceback is of use to anybody.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     code = run(sys.argv[1:])
+    if code in _SIGNAL_EXITS:
+        _end_soon(code)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -115,6 +131,16 @@ def main() -> None:
         # Python flushes once more on its way out, and would complain about the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _end_soon(code: int) -> None:
+    """End this process within a second, whatever its threads do.
+
+    Python waits for them, and one may read from a mount that does not answer.
+    """
+    watch = threading.Timer(_GRACE_SECONDS, os._exit, (code,))
+    watch.daemon = True
+    watch.start()
 
 
 def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
@@ -137,20 +163,32 @@ class _Interrupted(KeyboardInterrupt):
 def _signals() -> Iterator[list[int]]:
     """Turn SIGINT and SIGTERM into KeyboardInterrupt, so that both clean up alike.
 
-    A signal that is ignored stays so (`nohup`, a shell's background job).
+    The first one lets the command clean up. One that comes later ends the process at once, as any
+    kill would; what a batch leaves then is what its next run expects. A signal that is ignored
+    stays so (`nohup`, a shell's background job).
 
     Yields:
         The signals received so far.
     """
     received: list[int] = []
+    first_at = 0.0
 
     def interrupt(signum: int, _frame: FrameType | None) -> None:
-        received.append(signum)
-        raise _Interrupted
+        nonlocal first_at
+        if not received:
+            received.append(signum)
+            first_at = time.monotonic()
+            raise _Interrupted
+        # `timeout` sends its signal twice in a row, as does a terminal with a program in between.
+        if time.monotonic() - first_at > _TWICE_SECONDS:
+            message, code = failures.explain_signal(signum)
+            with suppress(OSError):
+                os.write(2, f"lkcfuse: {message} again\n".encode())
+            os._exit(code)
 
     previous = {}
     try:
-        for signum in (signal.SIGINT, signal.SIGTERM):
+        for signum in _SIGNALS:
             if signal.getsignal(signum) is not signal.SIG_IGN:
                 previous[signum] = signal.signal(signum, interrupt)
         yield received
@@ -159,8 +197,11 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(signum, handler)
 
 
-app.command()(fuse.fuse)
-app.command()(batch.batch)
+# More words than a command takes are what a shell makes of wildcards: it says what to type instead.
+_TAKES_MORE = {"allow_extra_args": True}
+
+app.command(context_settings=_TAKES_MORE)(fuse.fuse)
+app.command(context_settings=_TAKES_MORE)(batch.batch)
 app.command("eval")(evaluation.evaluate)
 app.command()(train.train)
 app.command()(export.export)

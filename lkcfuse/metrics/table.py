@@ -6,11 +6,12 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lkcfuse import strict_json
 from lkcfuse.atomic import atomic_write, check_destination, may_replace
 from lkcfuse.errors import UsageError
 from lkcfuse.metrics.registry import METRICS
@@ -171,7 +172,7 @@ def _from_csv(data: bytes) -> Table:
     lines = csv.reader(io.StringIO(data.decode("utf-8", "surrogateescape"), newline=""))
     header, *cells = lines
     rows = [
-        Row(name, method, tuple(float(value) if value else None for value in values))
+        Row(name, method, tuple(_number(float(value)) if value else None for value in values))
         for name, method, *values in cells
     ]
     summary = len(_SUMMARIES) * len({row.method for row in rows})
@@ -180,9 +181,18 @@ def _from_csv(data: bytes) -> Table:
 
 def _from_json(data: bytes) -> Table:
     """Read the rows of a table."""
-    rows = [tuple(row.values()) for row in json.loads(data)["rows"]]
-    header = list(json.loads(data)["rows"][0])
-    return _checked(header, [Row(row[0], row[1], row[2:]) for row in rows])
+    records = strict_json.loads(data)["rows"]
+    rows = [
+        Row(name, method, tuple(None if value is None else _number(value) for value in values))
+        for name, method, *values in (record.values() for record in records)
+    ]
+    return _checked(list(records[0]), rows)
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise ValueError("none of our tables")
+    return value
 
 
 def _checked(header: Sequence[str], rows: Sequence[Row]) -> Table:
@@ -201,9 +211,10 @@ def _quoted(name: str) -> str:
 
 def _cell(value: float | None) -> float | None:
     """Round to the digits that are written, so that a table read back is the table written."""
-    if value is None or not math.isfinite(value):
+    if value is None:
         return None
-    return float(_text(value))
+    rounded = float(_text(value))
+    return rounded if math.isfinite(rounded) else None
 
 
 def _text(value: float) -> str:
@@ -221,4 +232,18 @@ def _standard_deviation(values: Sequence[float]) -> float:
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-_SUMMARIES = {"mean": _mean, "std": _standard_deviation}
+def _scaled(summarise: Callable[[Sequence[float]], float]) -> Callable[[Sequence[float]], float]:
+    """Make a summary that values too large to be squared or added do not stop."""
+
+    def summary(values: Sequence[float]) -> float:
+        try:
+            return summarise(values)
+        except OverflowError:
+            # A power of two, so that nothing but the exponents changes.
+            scale = 2.0 ** (math.frexp(max(map(abs, values)))[1] - 1)
+            return summarise([value / scale for value in values]) * scale
+
+    return summary
+
+
+_SUMMARIES = {"mean": _scaled(_mean), "std": _scaled(_standard_deviation)}

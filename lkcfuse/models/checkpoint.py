@@ -8,12 +8,10 @@ caller adds in the metadata.
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,6 +22,7 @@ from lkcfuse.architectures import registry
 from lkcfuse.architectures.base import Architecture, Config
 from lkcfuse.atomic import atomic_write
 from lkcfuse.errors import WeightsError
+from lkcfuse.models.archive import load_archive
 
 ARCHITECTURE_KEY = "lkcfuse.architecture"
 """Where the metadata of our own files name the architecture; absent from older files."""
@@ -97,6 +96,14 @@ def load_checkpoint(source: Source) -> Checkpoint:
         path = Path(source)
         name = str(path)
         tensors, metadata = _read(path)
+    for key, tensor in tensors.items():
+        if not isinstance(key, str) or not isinstance(tensor, Tensor):
+            raise WeightsError(f"{name}: not a table of tensors by name (see {key!r:.60})")
+        if not _is_plain(tensor):
+            raise WeightsError(
+                f"{name}: tensor '{key}' is sparse, quantized, packed or without data: "
+                "save the weights as float32"
+            )
     try:
         architecture = _architecture(tensors, metadata.pop(ARCHITECTURE_KEY, None))
         state_dict = {
@@ -172,19 +179,20 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _read_pth(path: Path) -> dict[str, Tensor]:
     try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path}: holds more than tensors and was not loaded, for it could run code"
-        ) from error
-    except (RuntimeError, BadZipFile, EOFError, OSError, KeyError, ValueError) as error:
-        # The file opened: an OSError here is a seek to a place that a cut archive has not.
-        raise WeightsError(f"{path}: is a damaged PyTorch archive; fetch it again") from error
+        loaded: Any = load_archive(path)
+    except ValueError as error:
+        raise WeightsError(f"{path}: {error}; fetch it again") from error
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
     tensors = _flat(loaded)
     if tensors is None:
         raise WeightsError(f"{path}: is not a table of tensors")
+    # Views of one stored number can have any size; tied weights are stored once and used twice.
+    size = sum(tensor.nbytes for tensor in tensors.values() if _is_plain(tensor))
+    if size > 2 * path.stat().st_size:
+        raise WeightsError(
+            f"{path}: its tensors take {size} bytes, far more than the file has; fetch it again"
+        )
     return tensors
 
 
@@ -194,13 +202,22 @@ def _flat(loaded: Any) -> dict[str, Tensor] | None:
         return None
     tensors: dict[str, Tensor] = {}
     for key, value in loaded.items():
+        if not isinstance(key, str):
+            return None
         if isinstance(value, Tensor):
-            tensors[str(key)] = value
+            tensors[key] = value
         elif isinstance(value, Mapping) and all(isinstance(v, Tensor) for v in value.values()):
             tensors |= {f"{key}.{name}": tensor for name, tensor in value.items()}
         else:
             return None
     return tensors
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor has a number in memory, that can be computed with, for each element."""
+    packed = getattr(torch, "float4_e2m1fn_x2", None)
+    strided = tensor.layout == torch.strided and not tensor.is_meta
+    return strided and not tensor.is_quantized and tensor.dtype != packed
 
 
 def _architecture(tensors: Mapping[str, Tensor], stored: str | None) -> Architecture:

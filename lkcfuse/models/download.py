@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lkcfuse import strict_json
 from lkcfuse.errors import WeightsError
 from lkcfuse.models.hashing import Progress
 from lkcfuse.models.manifest import Notify
@@ -238,7 +239,7 @@ class _Transfer:
     def _stored_validator(self) -> str | None:
         """Return the validator of the partial file, if this address gave it."""
         try:
-            stored = json.loads(self._validator_file.read_text(encoding="utf-8"))
+            stored = strict_json.loads(self._validator_file.read_text(encoding="utf-8"))
             return str(stored["validator"]) if stored["url"] == self.url else None
         except (OSError, ValueError, KeyError, TypeError):
             return None

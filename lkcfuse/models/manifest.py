@@ -7,13 +7,13 @@ add entries by manifests of their own, merged over the built-in one by name.
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lkcfuse import strict_json
 from lkcfuse.errors import UsageError, WeightsError
 from lkcfuse.models.entry import RESERVED, Entry, read_entry
 from lkcfuse.models.fields import Fields, read_whole
@@ -154,10 +154,10 @@ def read_manifest(path: Path, *, built_in: bool = False) -> tuple[Entry, ...]:
         WeightsError: The file cannot be read or is not valid.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_duplicates)
+        data = strict_json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_duplicates)
     except OSError as error:
         raise WeightsError(f"{path}: the manifest cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise WeightsError(f"{path}: the manifest is not valid JSON: {error}") from None
     fields = Fields(data, str(path))
     schema = fields.whole("schema")

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from lkcfuse import strict_json
 from lkcfuse.architectures.processing import FIRST_SECOND, SECOND_FIRST, Processing
 from lkcfuse.errors import WeightsError
 
@@ -83,7 +84,7 @@ def _range(path: Path, metadata: Mapping[str, str], key: str) -> tuple[float, fl
 
 def _json(path: Path, metadata: Mapping[str, str], key: str) -> list[object]:
     try:
-        value = json.loads(metadata.get(key, ""))
+        value = strict_json.loads(metadata.get(key, ""))
     except ValueError:
         value = None
     if not isinstance(value, list):

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lkcfuse import strict_json
 from lkcfuse.models.fields import Fields, read_whole
 from lkcfuse.version import __version__
 
@@ -57,7 +58,7 @@ class Record:
             OSError: It cannot be read.
             ValueError: It is not JSON.
         """
-        return read_whole(json.loads(path.read_text(encoding="utf-8")), str(path), _read)
+        return read_whole(strict_json.loads(path.read_text(encoding="utf-8")), str(path), _read)
 
 
 def _read(fields: Fields) -> Record:

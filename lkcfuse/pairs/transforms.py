@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from lkcfuse import strict_json
 from lkcfuse.errors import InputError
 from lkcfuse.pairs.resample import Matrix
 
@@ -34,7 +34,7 @@ def read_transform(path: str | os.PathLike[str]) -> tuple[float, ...]:
         InputError: The file is missing, or has no such transform.
     """
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        record = strict_json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:

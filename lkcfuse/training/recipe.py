@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from lkcfuse import strict_json
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.ranges import POSITIVE
@@ -165,7 +166,7 @@ def load_recipe(name: str) -> Recipe:
         known = ", ".join(recipe_names())
         raise UsageError(f"no recipe is called '{name}': choose {known}, or give a .json file")
     try:
-        data = json.loads(text)
+        data = strict_json.loads(text)
     except ValueError as error:
         raise InputError(f"{name}: the recipe is not valid JSON: {error}") from None
     if not isinstance(data, dict):

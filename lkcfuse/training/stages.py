@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lkcfuse import strict_json
 from lkcfuse.errors import UsageError
 from lkcfuse.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lkcfuse.training.config import TrainingConfig
@@ -139,7 +140,10 @@ def _remove_later_stages(output: Path, recipe: Recipe) -> None:
 
 
 def _check_finished(path: Path, stage: Stage, data: TrainingData, start: Checkpoint | None) -> None:
-    recorded = json.loads(load_checkpoint(path).metadata.get("training", "null"))
+    try:
+        recorded = strict_json.loads(load_checkpoint(path).metadata.get("training", "null"))
+    except ValueError:
+        recorded = None
     if recorded != identity_of(stage.config, data, start):
         raise UsageError(
             f"{path} was made with other settings, data or initial weights: give the same options "

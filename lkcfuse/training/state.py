@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 
 from lkcfuse.architectures.lkc_funet import LKCFUNet
 from lkcfuse.errors import InputError, ResourceError, UsageError
+from lkcfuse.models.archive import load_archive
 from lkcfuse.training.optimizer import Optimizer
 
 VERSION = 3
@@ -109,14 +109,12 @@ def load_state(
         UsageError: It belongs to a run with other settings or other data.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_archive(path)
         version, saved = content["version"], content["identity"]
         counters = Counters(**content["counters"])
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise InputError(
-            f"{path}: the training state cannot be read ({type(error).__name__}): "
-            "start again without --resume"
-        ) from None
+        saved = dict(saved)
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise _unreadable(path, error) from None
     if version != VERSION:
         raise InputError(f"{path}: written by another version: start again without --resume")
     differing = sorted(key for key in identity if saved.get(key) != identity[key])
@@ -125,7 +123,17 @@ def load_state(
             f"{path} belongs to a run with other {', '.join(differing)}: "
             "give the same options as then, or start again without --resume"
         )
-    learner.network.load_state_dict(content["network"])
-    learner.average.load_state_dict(content["average"])
-    learner.optimizer.load_state_dict(content["optimizer"])
+    try:
+        learner.network.load_state_dict(content["network"])
+        learner.average.load_state_dict(content["average"])
+        learner.optimizer.load_state_dict(content["optimizer"])
+    except (RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise _unreadable(path, error) from None
     return counters
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path}: the training state cannot be read ({type(error).__name__}): "
+        "start again without --resume"
+    )

@@ -129,6 +129,45 @@ def test_lines_that_make_no_sense_are_passed_over(folder, journal, line):
     assert (state.settings, state.pairs.keys(), state.damaged) == (SETTINGS, {"x"}, 1)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("height", "1e999"),
+        ("height", "-3"),
+        ("height", "2.5"),
+        ("width", '"4"'),
+        ("width", "1" * 30),
+        ("time", "9" * 400),
+        ("time", "1e999"),
+        ("time", "NaN"),
+        ("seconds", '{"read": -1e400}'),
+        ("seconds", "3"),
+        ("name", r'"\ud800"'),
+        ("name", "[" * 100_000),
+        ("output", r'{"path": "\udfff.png", "sha256": "0", "bytes": 1}'),
+        ("output", '{"path": "a.png", "sha256": "0", "bytes": 1e30}'),
+    ],
+)
+def test_a_line_with_a_value_out_of_range_is_damaged(folder, journal, field, value):
+    journal.begin(SETTINGS)
+    record = json.dumps({**pair("bad").to_record(), field: "HERE"}).replace('"HERE"', value)
+    with journal.path.open("a") as file:
+        file.write(record + "\n")
+    journal.append(pair("x").to_record())
+    state = read_state(folder)
+    assert (state.settings, state.pairs.keys(), state.damaged) == (SETTINGS, {"x"}, 1)
+
+
+@pytest.mark.parametrize("value", ["1e999", "9" * 400, "NaN", '"a"', "[]"])
+def test_metrics_out_of_range_are_a_damaged_line(folder, journal, value):
+    journal.begin(SETTINGS)
+    score = ScoreRecord("x", ("aa", "bb"), "cc", "1.0", {"EN": 1.5}).to_record()
+    with journal.path.open("a") as file:
+        file.write(json.dumps(score).replace("1.5", value) + "\n")
+    state = read_state(folder)
+    assert (state.scores, state.damaged) == ({}, 1)
+
+
 def test_kinds_of_line_to_come_are_passed_over(folder, journal):
     journal.append({"type": "report"})
     assert read_state(folder).damaged == 0

@@ -152,29 +152,74 @@ def test_signals_end_it_with_one_line(lkcfuse, monkeypatch, signum, code):
     assert signal.getsignal(signum) is before
 
 
-def test_a_signal_inside_exec_keeps_the_exit_code(tmp_path):
+@pytest.fixture
+def stopping(tmp_path):
+    """Run a process whose command is a function of this body, and return how it ended."""
+
+    def call(*body):
+        (tmp_path / "stop.py").write_text(
+            "import atexit, os, signal, sys, time, typer\n"
+            "from lkcfuse.cli import app as app_module\n"
+            "def send(signum):\n"
+            "    os.kill(os.getpid(), signum)\n"
+            "extra = typer.Typer(rich_markup_mode=None)\n"
+            "extra.callback()(lambda: None)\n"
+            "@extra.command()\n"
+            "def stop():\n" + "".join(f"    {line}\n" for line in body) + "app_module.app = extra\n"
+            "sys.argv = ['lkcfuse', 'stop']\n"
+            "app_module.main()\n"
+        )
+        words = [sys.executable, "-m", "stop"]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    return call
+
+
+def test_a_signal_inside_exec_keeps_the_exit_code(stopping):
     """Where a bare KeyboardInterrupt would make Python end itself by SIGINT."""
-    code = """
-import os, signal, sys, typer
-from lkcfuse.cli import app as app_module
+    ended = stopping("exec('send(signal.SIGTERM)')")
+    assert ended == (143, "", "lkcfuse: terminated\n")
 
-extra = typer.Typer(rich_markup_mode=None)
-extra.callback()(lambda: None)
 
-@extra.command()
-def stop():
-    exec("os.kill(os.getpid(), signal.SIGTERM)")
-
-app_module.app = extra
-sys.argv = ["lkcfuse", "stop"]
-app_module.main()
-"""
-    (tmp_path / "stop.py").write_text(code)
-    done = subprocess.run(
-        [sys.executable, "-m", "stop"], cwd=tmp_path, capture_output=True, check=False
+def test_a_second_signal_at_once_lets_it_clean_up(stopping):
+    ended = stopping(
+        "try:",
+        "    send(signal.SIGTERM)",
+        "finally:",
+        "    send(signal.SIGTERM)",
+        "    print('clean')",
     )
-    assert done.stderr == b"lkcfuse: terminated\n"
-    assert done.returncode == 143
+    assert ended == (143, "clean\n", "lkcfuse: terminated\n")
+
+
+def test_a_second_signal_that_comes_later_ends_it(stopping):
+    ended = stopping(
+        "try:",
+        "    send(signal.SIGTERM)",
+        "finally:",
+        "    time.sleep(0.6)",
+        "    send(signal.SIGINT)",
+        "    time.sleep(600)",
+    )
+    assert ended == (130, "", "lkcfuse: interrupted again\n")
+
+
+def test_an_interrupt_when_all_is_done_has_no_traceback(stopping):
+    code, out, seen = stopping("print('done')", "atexit.register(send, signal.SIGINT)")
+    assert (code, out, seen) == (-signal.SIGINT, "done\n", "")
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_thread_that_never_returns_does_not_keep_it(stopping, signum, code):
+    ended = stopping(
+        "from concurrent.futures import ThreadPoolExecutor",
+        "os.mkfifo('pipe')",
+        "ThreadPoolExecutor(1).submit(os.open, 'pipe', os.O_RDONLY)",
+        f"send({int(signum)})",
+    )
+    assert ended[0] == code
+    assert re.fullmatch(r"lkcfuse: (interrupted|terminated)\n", ended[2])
 
 
 def test_help_and_version_need_neither_torch_nor_numpy():
@@ -233,4 +278,4 @@ def test_a_name_too_long_is_told(lkcfuse, scene):
 
 def test_spaces_of_a_name_stay(lkcfuse, scene):
     done = lkcfuse("fuse", "ir/1.png", "vis/1.bmp", "-o", "no  folder/x.png")
-    done.assert_fails(2, "mkdir -p 'no  folder'")
+    assert done.text == "no  folder/x.png\n"

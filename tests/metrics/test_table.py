@@ -109,6 +109,32 @@ def test_a_table_that_was_changed_is_not_ours(change):
     assert changed == TABLE.to_json().decode() or not is_own_table(changed.encode())
 
 
+HUGE = st.floats(allow_nan=False, allow_infinity=False, width=64)
+
+
+@given(st.lists(st.just(1.7e308) | st.just(-1.7e308) | HUGE, min_size=1, max_size=6))
+def test_numbers_of_any_size_have_a_table(values):
+    table = Table.of(["MSE"], [Score(str(n), "ours", {"MSE": v}) for n, v in enumerate(values)])
+    assert is_own_table(table.to_csv())
+    assert is_own_table(table.to_json())
+    cells = [row.values[0] for row in (*table.rows, *table.summary)]
+    assert all(cell is None or math.isfinite(cell) for cell in cells)
+
+
+def test_the_summary_of_huge_numbers():
+    values = (3e300, 1e300, 1e300, 3e300)
+    table = Table.of(["MSE"], [Score(str(n), "ours", {"MSE": v}) for n, v in enumerate(values)])
+    mean, deviation = (row.values[0] for row in table.summary)
+    assert mean == pytest.approx(2e300)
+    assert deviation == pytest.approx(1e300 * math.sqrt(4 / 3))
+
+
+@pytest.mark.parametrize("cell", ["1e200", "-1e308", "1e999", "inf", "nan", "9" * 400, "1e-999"])
+def test_a_cell_out_of_range_is_a_change(cell):
+    assert not is_own_table(TABLE.to_csv().decode().replace("7.25", cell).encode())
+    assert not is_own_table(TABLE.to_json().decode().replace("7.25", cell).encode())
+
+
 @pytest.mark.parametrize(
     "data",
     [

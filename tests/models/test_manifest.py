@@ -122,8 +122,6 @@ def test_built_in_manifest_is_found_in_an_installed_package(tmp_path):
         ({"sha256": "A" * 64}, "field 'sha256': expected 64 lower-case"),
         ({"input_range": [1, 0]}, "field 'input_range': the first number must be below"),
         ({"input_range": [0]}, "field 'input_range': expected two numbers"),
-        ({"output_range": [0, float("nan")]}, "field 'output_range': expected a finite number"),
-        ({"output_range": [0, 10**400]}, "field 'output_range': expected a finite number"),
         ({"output_range": None}, "field 'output_range' is missing"),
         ({"channel_order": ["first"]}, "field 'channel_order'"),
         ({"licence": " "}, "field 'licence': the string is blank"),
@@ -168,6 +166,9 @@ def test_an_invalid_entry_is_refused_naming_file_entry_and_field(manifest, field
     [
         ("{", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
+        ('{"schema": NaN}', "not valid JSON: the number NaN is out of range"),
+        ('{"schema": 1e999}', "not valid JSON: the number 1e999 is out of range"),
+        ('{"schema": 1' + "0" * 400 + "}", "not valid JSON: the number 1000"),
         ("[]", "expected an object, found a list"),
         ('{"schema": 1}', "field 'weights' is missing"),
         ('{"schema": 2, "weights": []}', "schema 2 is not understood"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -260,9 +261,22 @@ def test_a_damaged_state_is_named(
     pairs, output = gather(tiny, data=pair_folder()), tmp_path / "out.safetensors"
     interrupted(tiny, pairs, output, monkeypatch)
     state = state_path(output)
-    state.write_bytes(state.read_bytes()[:1000])
+    good = state.read_bytes()
+    content = torch.load(io.BytesIO(good), weights_only=True)
+    state.write_bytes(good[:1000])
     with pytest.raises(InputError, match=r"out\.state\.pt"):
         train(tiny, pairs, output, resume=True)
+    for damage in (
+        [],
+        {**content, "identity": 3},
+        {**content, "counters": [1]},
+        {**content, "network": {}},
+        {**content, "average": torch.zeros(1)},
+        {**content, "optimizer": {"state": 1}},
+    ):
+        torch.save(damage, state)
+        with pytest.raises(InputError, match=r"out\.state\.pt.*--resume"):
+            train(tiny, pairs, output, resume=True)
 
 
 def test_a_stage_may_keep_its_last_weights_whatever_they_score(

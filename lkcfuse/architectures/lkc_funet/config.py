@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from lkcfuse import strict_json
+
 StemNorm = Literal["batch", "instance"]
 Base = Literal["none", "max"]
 
@@ -70,7 +72,7 @@ class NetworkConfig:
         Raises:
             ValueError: It is not JSON, or not such a configuration.
         """
-        fields = json.loads(text)
+        fields = strict_json.loads(text)
         try:
             return cls(**{**fields, "kernels": tuple(fields["kernels"])})
         except (TypeError, KeyError) as error:
