@@ -1,0 +1,1 @@
+"""Registration of two pictures that different sensors took."""
