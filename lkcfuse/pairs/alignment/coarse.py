@@ -15,7 +15,9 @@ from lkcfuse.pairs.resample import Matrix, resize_matrix
 SIDE = 112
 """Longer side in pixels of the first picture in the search."""
 
+# How far the first picture may reach beyond the second, and which starts are one.
 _MARGIN = 0.15
+_ALIKE = 0.06
 
 
 @dataclass(frozen=True)
@@ -49,25 +51,25 @@ def search(
         wide = max(8, round(small[1] * scale))
         other = max(8, round(wide * second.size[0] / second.size[1])), wide
         shrunk = second.scaled(other)
-        # Around the second, as far as the first may reach beyond it.
         margins = [
             max(0, (a - b + 1) // 2) + round(a * _MARGIN)
             for a, b in zip(small, other, strict=True)
         ]
         canvas = other[0] + 2 * margins[0], other[1] + 2 * margins[1]
         for rotation in rotations:
-            turn = cv2.getRotationMatrix2D(((other[1] - 1) / 2, (other[0] - 1) / 2), rotation, 1)
-            turn[:, 2] += margins[1], margins[0]
-            turn = np.vstack([turn, [0, 0, 1]])
+            turn = np.eye(3)
+            middle = (other[1] - 1) / 2, (other[0] - 1) / 2
+            turn[:2] = cv2.getRotationMatrix2D(middle, rotation, 1)
+            turn[:2, 2] += margins[1], margins[0]
             maps = shrunk.warped(turn, canvas).maps()
             scores = cv2.matchTemplate(maps, template, cv2.TM_CCOEFF_NORMED)
-            score, (x, y) = cv2.minMaxLoc(scores)[1::2]
+            score, (x, y) = cv2.minMaxLoc(np.nan_to_num(scores, posinf=0, neginf=0))[1::2]
             shift = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1.0]])
             matrix = back @ shift @ turn @ resize_matrix(second.size, other)
             found.append(Start(np.asarray(matrix, np.float64), float(score)))
     found.sort(key=lambda start: -start.score)
     kept: list[Start] = []
-    near = 0.06 * max(first.size)
+    near = _ALIKE * max(first.size)
     for start in found:
         if all(_apart(start.transform, each.transform, first.size) > near for each in kept):
             kept.append(start)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lkcfuse.pairs.resample import Matrix, resize_matrix
+from lkcfuse.pairs.resample import Matrix
+from lkcfuse.pairs.transforms import to_rows
 
 LEAST_CONFIDENCE = 0.5
 """Below it a registration is not to be trusted; benchmarks/alignment.py tells why."""
@@ -23,31 +25,24 @@ class Alignment:
         gain: By how much the correlation of the pictures' edges is higher than it is where both
             are taken to show the same view.
         confidence: How far the transform is to be trusted: 0 to 1.
-        spread: How far apart, in pixels of the first picture, parts of the picture put its corners.
-        share: Share of the tiles that agree on the transform.
-        contrast: How far the tiles' correlations stand out.
     """
 
     transform: Matrix
     gain: float
     confidence: float
-    spread: float = float("inf")
-    share: float = 0.0
-    contrast: float = 0.0
 
     @property
     def trusted(self) -> bool:
         """Whether the transform is fit for use."""
         return self.confidence >= LEAST_CONFIDENCE
 
-    def displacement(self, size: tuple[int, int], other: tuple[int, int]) -> float:
-        """Return by how many of the first's pixels the second moves in the median of its corners.
-
-        Args:
-            size: (height, width) of the first picture.
-            other: Likewise of the second, taken to show the same view.
-        """
-        return float(np.median(corner_errors(self.transform, resize_matrix(other, size), other)))
+    def to_record(self) -> dict[str, Any]:
+        """Return the alignment as JSON has it."""
+        return {
+            "transform": to_rows(self.transform),
+            "gain": round(self.gain, 4),
+            "confidence": round(self.confidence, 3),
+        }
 
 
 def corner_errors(found: Matrix, true: Matrix, size: tuple[int, int]) -> npt.NDArray[np.float64]:
