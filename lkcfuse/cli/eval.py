@@ -89,7 +89,10 @@ ReferenceOption = Annotated[
 MetricsOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        "--metrics", metavar="NAME,...", help="Only these, in this order. Left out: all of them."
+        "--metrics",
+        metavar="NAME,...",
+        help="Only these, in this order. Left out: all of them.",
+        autocompletion=completion.metrics,
     ),
 ]
 BaselinesOption = Annotated[
