@@ -192,7 +192,7 @@ PrecisionOption = Annotated[
 
 
 _LEAST_MEMORY = 1_000_000
-"""Bytes below which a unit was forgotten, since no image can be fused in less."""
+"""Bytes below which a number without a unit is taken for a mistake."""
 
 
 def inference_options(
@@ -223,6 +223,6 @@ def _bytes(size: str) -> int:
     number, unit, binary = match.groups()
     factor = 1024 if binary else 1000
     found = int(float(number) * factor ** " kmgt".index(unit or " "))
-    if 0 < found < _LEAST_MEMORY:
+    if not unit and 0 < found < _LEAST_MEMORY:
         raise UsageError(f"--memory {size} is {found} bytes: did you mean {number}GB?")
     return found

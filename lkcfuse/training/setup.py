@@ -16,6 +16,13 @@ from lkcfuse.training.data import Pair, PairSet, find_pairs, find_task_pairs, fo
 from lkcfuse.training.loop import TrainingData
 from lkcfuse.training.recipe import Recipe
 
+INIT_RATE = 1e-4
+"""Peak of the learning rate for weights that are trained already.
+
+Ten times as much, which a network needs from nothing, undoes in some steps what a packaged one has
+learnt, and a short run on few pairs does not win it back.
+"""
+
 
 def gather(
     config: TrainingConfig,
