@@ -265,7 +265,8 @@ def test_how_long_a_run_is_is_said_before_it_starts(
 def test_the_default_length_is_said_to_be_one(
     lkcfuse: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*_arguments: object, **_settings: object) -> None:
+    def stop(plan: Any, find: Any, *_: object, **_settings: object) -> None:
+        find(plan.stages[0].config)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("lkcfuse.training.stages.run_recipe", stop)
