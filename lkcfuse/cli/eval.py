@@ -199,8 +199,11 @@ def evaluate(
         raise LkcfuseError(f"none of {len(plan.cases)} pairs could be scored: nothing is written")
 
     if to_stdout:
-        sys.stdout.buffer.write(table.to_csv())
-        sys.stdout.buffer.flush()
+        if sys.stdout.isatty():
+            out.result(os.fsdecode(table.to_csv()), {}, end="")
+        else:
+            sys.stdout.buffer.write(table.to_csv())
+            sys.stdout.buffer.flush()
     else:
         if table_path is not None:
             write_table(table, table_path, force=force)
@@ -209,7 +212,7 @@ def evaluate(
         title = f"{kind.name}: A {kind.first}, B {kind.second}, {count(len(plan.cases), 'pair')}"
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         text = f"{title}\n{draw(table, chosen, columns=columns)}"
-        out.result(text, _record(table, scores.failures))
+        out.result(text, _record(table, scores.failures), styled=True)
     if page is not None:
         from lkcfuse.cli.reports import write_eval_report
 
