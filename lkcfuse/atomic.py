@@ -57,7 +57,7 @@ def check_destination(path: Path, *, overwrite: bool = False, to_be_made: object
             raise _exists(path)
         folder = _target(path).parent
         if isinstance(to_be_made, Path) and folder.absolute() == to_be_made.absolute():
-            folder = folder if folder.exists() else folder.parent
+            folder = _nearest_folder(folder)
         if not folder.exists():
             raise UsageError(
                 f"{path} cannot be written: its folder does not exist "
@@ -74,6 +74,23 @@ def check_destination(path: Path, *, overwrite: bool = False, to_be_made: object
 def may_write_to(folder: Path) -> bool:
     """Whether this process has the right to make files in a folder."""
     return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it, where they do not exist.
+
+    Raises:
+        ResourceError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise ResourceError(f"{folder} cannot be made: {_reason(error)}") from None
+
+
+def _nearest_folder(folder: Path) -> Path:
+    """Return the folder itself, or the nearest above it that exists."""
+    return next((place for place in (folder, *folder.parents) if os.path.lexists(place)), folder)
 
 
 def check_not_used(path: Path, used: Iterable[object]) -> None:

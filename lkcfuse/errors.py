@@ -13,6 +13,10 @@ class LkcfuseError(Exception):
     exit_code = 1
 
 
+class RefusedError(LkcfuseError):
+    """A pair was not fused, since there is something to warn of and warnings are refused."""
+
+
 class UsageError(LkcfuseError):
     """Wrong usage: options that exclude each other, an existing output, no such output folder."""
 

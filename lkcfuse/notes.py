@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 WARNING_CODES: dict[str, str] = {
-    "alignment": "a pair was moved, or looks as if it should be",
     "constant-source": "a source has one value everywhere it has data",
     "false-colours": "heat is shown in a palette that is not known",
     "file": "a file is read in part, or in a way that its user may not expect",
-    "flat-range": "a source fills a small part of its type's range",
+    "flat-range": "a source's values were stretched",
     "no-data": "a source has no data in places",
     "palette": "a palette was turned back into heat",
-    "range": "a source's values were stretched",
     "task": "the sources do not look like the task's",
     "thermal-alpha": "a file's alpha channel looks like a thermal image",
 }
-"""What each code of a `CodedWarning` stands for; docs/warnings.md tells what to do about it."""
+"""What each code of a `CodedWarning` stands for; docs/sources.md tells what to do about it."""
 
 
 class Note(str):

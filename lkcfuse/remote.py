@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from lkcfuse.errors import ResourceError, UsageError
@@ -20,6 +20,9 @@ from lkcfuse.errors import ResourceError, UsageError
 _STORES = ("s3", "s3a", "gs", "gcs")
 """Schemes of URLs that can be used: stores that write an object whole, and a new one for one alone
 of those who try at a time. A batch rests on both."""
+
+# Of an object that is read in parts, this much is fetched at a time.
+_BLOCK_BYTES = 1 << 16
 
 # How the stores' libraries say what a user can mend, by a part of their words, and the cure.
 _CURES = {
@@ -88,6 +91,16 @@ class RemotePath:
         with _as_os_errors():
             data: bytes = self._system().cat_file(self.url)
         return data
+
+    def open(self) -> BinaryIO:
+        """Open the object to read parts of it.
+
+        Raises:
+            OSError: As `Path.open`.
+        """
+        with _as_os_errors():
+            file: BinaryIO = self._system().open(self.url, "rb", block_size=_BLOCK_BYTES)
+        return file
 
     def write_bytes(self, data: bytes, *, new: bool = False) -> None:
         """Write the object.

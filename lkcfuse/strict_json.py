@@ -12,7 +12,7 @@ from typing import Any
 _LARGEST = 2**63
 _DEPTH = 50
 _TOO_DEEP = "its lists and objects are nested too deeply"
-# An escaped surrogate. Half of a pair is no text, unless it stands for a byte of a file's name.
+# An escaped surrogate. Half of a pair is not text, unless it stands for a byte of a file's name.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 

@@ -35,6 +35,7 @@ class Task:
         chroma: Where the result's chroma comes from. A coloured source whose chroma is not used is
             reduced to its luma.
         ordered: Whether it matters which source comes first.
+        caution: What whoever looks at a result must know; None where nothing is.
 
     Raises:
         ValueError: There is no such chroma policy.
@@ -44,6 +45,7 @@ class Task:
     sources: tuple[Role, Role]
     chroma: Chroma = "second"
     ordered: bool = True
+    caution: str | None = None
 
     def __post_init__(self) -> None:
         if self.chroma not in get_args(Chroma):
@@ -70,10 +72,12 @@ _INFRARED, _VISIBLE = Role("infrared", "ir"), Role("visible", "vis")
 _MRI, _CT = Role("MRI", "mri"), Role("CT", "ct")
 _PET, _SPECT = Role("PET", "pet"), Role("SPECT", "spect")
 
+_NO_DIAGNOSIS = "For research, not for diagnosis."
+
 IR_VIS = Task("ir-vis", (_INFRARED, _VISIBLE), "second")
-MRI_CT = Task("mri-ct", (_MRI, _CT), "none")
-MRI_PET = Task("mri-pet", (_MRI, _PET), "second")
-MRI_SPECT = Task("mri-spect", (_MRI, _SPECT), "second")
+MRI_CT = Task("mri-ct", (_MRI, _CT), "none", caution=_NO_DIAGNOSIS)
+MRI_PET = Task("mri-pet", (_MRI, _PET), "second", caution=_NO_DIAGNOSIS)
+MRI_SPECT = Task("mri-spect", (_MRI, _SPECT), "second", caution=_NO_DIAGNOSIS)
 
 TASKS: dict[str, Task] = {task.name: task for task in (IR_VIS, MRI_CT, MRI_PET, MRI_SPECT)}
 

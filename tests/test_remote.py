@@ -76,10 +76,13 @@ def test_objects_are_written_listed_and_read(top):
         one.write_bytes(b"theirs", new=True)
     one.write_bytes(b"longer than before")
     assert one.read_bytes() == b"longer than before"
+    with one.open() as file:
+        file.seek(7)
+        assert file.read(4) == b"than"
     one.unlink()
     one.unlink()
     assert not one.exists()
-    for call in (one.read_bytes, one.size):
+    for call in (one.read_bytes, one.size, one.open):
         with pytest.raises(FileNotFoundError):
             call()
 

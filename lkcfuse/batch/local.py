@@ -160,6 +160,7 @@ class _Run:
                 read.pair,
                 invert_first=self._work.options.invert_first,
                 strength=self._work.options.strength,
+                refuse_warnings=self._work.options.refuse_warnings,
                 progress=lambda part, whole: self._work.report(begun + part / whole),
             )
         except Exception as error:

@@ -41,6 +41,7 @@ class Plan:
         pairs: In the order they are worked through.
         only_first: Files of the first folder without a partner.
         only_second: Likewise of the second.
+        notes: What the user should know about the folders, a line each.
         shard: (K, N) where this is the K-th of N parts that run side by side; None for a whole.
     """
 
@@ -49,6 +50,7 @@ class Plan:
     pairs: tuple[PlannedPair, ...]
     only_first: tuple[Location, ...] = ()
     only_second: tuple[Location, ...] = ()
+    notes: tuple[str, ...] = ()
     shard: tuple[int, int] | None = None
 
     def files(self) -> list[Location]:
@@ -91,6 +93,7 @@ def plan_folders(
     output: Location,
     *,
     pattern: str | None = None,
+    prefer: str | None = None,
     format: str = "png",  # noqa: A002 - the option's name
 ) -> Plan:
     """Plan to fuse the pairs of two folders.
@@ -100,6 +103,7 @@ def plan_folders(
         second: Folder of the others.
         output: Folder for the fused images; it need not exist.
         pattern: How names differ, as `match_stems` takes it.
+        prefer: Which of two files of one stem is taken, as `match_stems` takes it.
         format: Format of the outputs.
 
     Returns:
@@ -120,17 +124,15 @@ def plan_folders(
         raise UsageError(
             f"{first} and {second} are files: 'lkcfuse fuse' takes a single pair, batch two folders"
         )
-    found = match_stems(first, second, pattern=pattern)
+    found = match_stems(first, second, pattern=pattern, prefer=prefer)
     if not found.pairs:
-        cure = (
-            f"no names fit the pattern '{pattern}'"
-            if pattern is not None
-            else "a pair is two files of one stem; see --match and --pairs where names differ"
+        raise InputError(
+            f"{first} and {second} hold no pair: "
+            + "; ".join([f"{found.reason}, or list the pairs with --pairs", *found.notes])
         )
-        raise InputError(f"{first} and {second} hold no pair: {cure}")
     pairs = [_planned(m.stem, m.first, m.second, output, chosen) for m in found.pairs]
     _check_pairs(pairs)
-    return Plan(output, chosen, tuple(pairs), found.only_first, found.only_second)
+    return Plan(output, chosen, tuple(pairs), found.only_first, found.only_second, found.notes)
 
 
 def plan_list(
@@ -162,18 +164,36 @@ def plan_list(
     if folders is not None:
         _check_outside(output, *folders)
     first_folder, second_folder = folders or (Path(), Path())
-    pairs = [
-        _planned(
-            _name(item, in_folder=folders is not None),
-            _below(first_folder, item.first),
-            _below(second_folder, item.second),
-            output,
-            chosen,
+    pairs = []
+    for item in listed:
+        first, second = (
+            _understand(first_folder, item.first),
+            _understand(second_folder, item.second),
         )
-        for item in listed
-    ]
+        name = _name(replace(item, first=first), in_folder=folders is not None)
+        sources = _below(first_folder, first), _below(second_folder, second)
+        pairs.append(_planned(name, *sources, output, chosen))
     _check_pairs(pairs)
     return Plan(output, chosen, tuple(pairs))
+
+
+def _understand(folder: Location, text: str) -> str:
+    """Return a listed word as a path of this system has it.
+
+    `~` is a home, and a backslash separates folders, unless a file is called so.
+
+    Raises:
+        InputError: The word stands for a folder.
+    """
+    understood = text
+    may_differ = not is_url(text) and ("\\" in text or text.startswith("~"))
+    if may_differ and isinstance(folder, Path) and not os.path.lexists(folder / text):
+        understood = text.replace("\\", "/")
+        if understood.startswith("~") and "/" in understood:
+            understood = os.path.expanduser(understood)  # noqa: PTH111 - leaves an unknown user's
+    if PurePosixPath(understood).name in ("", "..") or understood.endswith("/"):
+        raise InputError(f"'{text}' is listed, which is a folder: list files of images")
+    return understood
 
 
 def _below(folder: Location, text: str) -> Location:
@@ -189,8 +209,8 @@ def _planned(
 
 
 def _name(item: Listed, *, in_folder: bool) -> str:
-    path = PurePosixPath(Path(item.name or item.first).as_posix())
-    listed = item.name or item.first
+    listed = item.name.replace("\\", "/") if item.name else item.first
+    path = PurePosixPath(Path(listed).as_posix())
     if item.name is None and (
         not in_folder or path.is_absolute() or is_url(listed) or ".." in path.parts
     ):

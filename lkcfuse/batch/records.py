@@ -49,6 +49,7 @@ class PairRecord:
         height: In pixels.
         seconds: Seconds by stage: `read`, `fuse` and `encode`.
         time: When, in seconds since 1970.
+        warnings: What there was to warn of, as `warning_records` has it.
     """
 
     name: str
@@ -60,10 +61,14 @@ class PairRecord:
     height: int
     seconds: dict[str, float]
     time: float
+    warnings: tuple[dict[str, str], ...] = ()
 
     def to_record(self) -> dict[str, Any]:
         """Return the line's JSON object."""
-        return {"type": "pair", **asdict(self)}
+        record = {"type": "pair", **asdict(self)}
+        if not self.warnings:
+            del record["warnings"]
+        return record
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> PairRecord:
@@ -80,6 +85,10 @@ class PairRecord:
                 sys.intern(str(stage)): float(spent) for stage, spent in record["seconds"].items()
             },
             time=float(record["time"]),
+            warnings=tuple(
+                {"code": str(warning["code"]), "message": str(warning["message"])}
+                for warning in record.get("warnings", ())
+            ),
         )
 
 

@@ -14,6 +14,7 @@ from lkcfuse.batch.plan import Plan, PlannedPair
 from lkcfuse.batch.records import FileRecord, PairRecord
 from lkcfuse.errors import LkcfuseError, ResourceError, UsageError
 from lkcfuse.images import Image, check_output, read_image, write_image
+from lkcfuse.notes import warning_records
 from lkcfuse.pairs import Pair, PairOptions, prepare_pair
 from lkcfuse.remote import Location, RemotePath, relative_to
 
@@ -136,6 +137,7 @@ class Stages:
                 for stage, spent in {**seconds, "encode": time.perf_counter() - started}.items()
             },
             time=round(time.time(), 3),
+            warnings=tuple(warning_records(fused.notes)),
         )
         return record, data
 

@@ -204,7 +204,10 @@ class Worker:
         try:
             options = self._orders.stages.options
             fused = self._orders.fuser.fuse_pair(
-                sources.pair, invert_first=options.invert_first, strength=options.strength
+                sources.pair,
+                invert_first=options.invert_first,
+                strength=options.strength,
+                refuse_warnings=options.refuse_warnings,
             )
         finally:
             # The sources' pixels go before the next pair's come.

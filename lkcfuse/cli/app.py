@@ -197,8 +197,11 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(signum, handler)
 
 
-app.command()(fuse.fuse)
-app.command()(batch.batch)
+# More words than a command takes are what a shell makes of wildcards: it says what to type instead.
+_TAKES_MORE = {"allow_extra_args": True}
+
+app.command(context_settings=_TAKES_MORE)(fuse.fuse)
+app.command(context_settings=_TAKES_MORE)(batch.batch)
 app.command("eval")(evaluation.evaluate)
 app.command()(train.train)
 app.command()(export.export)

@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from lkcfuse.cli.batch_options import (
     AddressOption,
     CpusOption,
@@ -30,6 +32,7 @@ from lkcfuse.cli.batch_options import (
     WorkersOption,
 )
 from lkcfuse.cli.batch_output import notify_of_plan, show_plan, summarise, work_through
+from lkcfuse.cli.fuse_words import check_folders
 from lkcfuse.cli.option_groups import with_groups
 from lkcfuse.cli.options import (
     DeviceOption,
@@ -38,6 +41,7 @@ from lkcfuse.cli.options import (
     MemoryOption,
     OfflineOption,
     PrecisionOption,
+    PreferOption,
     QuietOption,
     ReportOption,
     ScratchOption,
@@ -62,6 +66,7 @@ if TYPE_CHECKING:
 
 @with_groups
 def batch(
+    ctx: typer.Context,
     first: FirstArgument = None,
     second: SecondArgument = None,
     output: OutputFolderOption = "fused",
@@ -75,6 +80,7 @@ def batch(
     precision: PrecisionOption = "auto",
     pairs: PairsOption = None,
     match: MatchOption = None,
+    prefer: PreferOption = None,
     from_stdin: StdinOption = False,
     null: NullOption = False,
     shard: ShardOption = None,
@@ -106,7 +112,7 @@ def batch(
     from lkcfuse.fusion.fuser import Fuser
 
     out = Output(as_json, quiet)
-    options = sources.to_pair_options()
+    options = sources.to_pair_options(task, scan=True)
     warn = Warnings(out)
     folder = as_location(output)
     page = as_location(report) if report is not None else None
@@ -120,17 +126,19 @@ def batch(
         options=inference_options(tile, memory, scratch, precision),
         notify=warn,
     )
-    _check_sources(first, second, pairs=pairs, match=match, from_stdin=from_stdin, metrics=metrics)
+    check_folders([first, second, *ctx.args])
+    _check_sources(first, second, pairs, match, prefer, from_stdin=from_stdin, metrics=metrics)
     part = _shard(shard)
     engine = _engine(engine_name, device, address, workers, cpus_per_worker, gpus_per_worker)
     if metrics is not None:
         from lkcfuse.metrics.table import check_table
 
         check_table(metrics, force=force, to_be_made=folder)
-    plan = _plan(first, second, folder, pairs, match, from_stdin, null, format_name)
+    plan = _plan(first, second, folder, pairs, match, prefer, from_stdin, null, format_name)
     if metrics is not None:
         check_not_used(metrics, [*plan.files(), pairs])
     notify_of_plan(plan, out, strict=strict)
+    options = _scan(plan, options, out)
     if part is not None:
         plan = plan.part(*part)
         out.note(f"shard {shard}: {count(len(plan.pairs), 'pair')}")
@@ -146,7 +154,7 @@ def batch(
             from lkcfuse.inference import select_device
 
             select_device(device)
-        show_plan(plan, out, end=end)
+        show_plan(plan, options, out, end=end)
         return
     started = time.perf_counter()
     with ExitStack() as stack:
@@ -187,6 +195,19 @@ def batch(
     summarise(outcomes, out, seconds=time.perf_counter() - started)
 
 
+def _scan(plan: Plan, options: PairOptions, out: Output) -> PairOptions:
+    """Find the ranges that are to be found by looking at all files."""
+    from lkcfuse.batch.scan import SCAN, scan_ranges
+
+    asked = {"first": options.first, "second": options.second}
+    with out.progress("looking at all values", unit="files") as progress:
+        options = scan_ranges(plan, options, progress=progress)
+    for which, read in (("first", options.first), ("second", options.second)):
+        if asked[which].value_range == SCAN:
+            out.note(f"one range for all: --range-{which} {read.value_range}")
+    return options
+
+
 def _check_plan(
     fuser: Fuser, plan: Plan, *, offline: bool, options: PairOptions, out: Output, force: bool
 ) -> None:
@@ -211,15 +232,18 @@ def _check_plan(
 def _check_sources(
     first: str | None,
     second: str | None,
-    *,
     pairs: Path | None,
     match: str | None,
+    prefer: str | None,
+    *,
     from_stdin: bool,
     metrics: Path | None,
 ) -> None:
     """Refuse arguments that exclude each other."""
     if first is not None and second is None:
         raise UsageError(f"{first} is one folder, and pairs come from two: DIR_A and DIR_B")
+    if prefer is not None and (from_stdin or pairs is not None):
+        raise UsageError("--prefer chooses files of folders, and a list names them: leave it out")
     if from_stdin:
         if first is not None or pairs is not None or match is not None:
             raise UsageError("--from-stdin lists the pairs: leave out folders, --pairs and --match")
@@ -249,6 +273,7 @@ def _plan(
     folder: Location,
     pairs: Path | None,
     match: str | None,
+    prefer: str | None,
     from_stdin: bool,
     null: bool,
     format_name: str,
@@ -266,7 +291,7 @@ def _plan(
     if pairs is not None:
         return plan_list(read_csv(pairs), folder, folders=folders, format=format_name)
     assert folders is not None
-    return plan_folders(*folders, folder, pattern=match, format=format_name)
+    return plan_folders(*folders, folder, pattern=match, prefer=prefer, format=format_name)
 
 
 def _engine(

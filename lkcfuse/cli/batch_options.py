@@ -52,7 +52,8 @@ MatchOption = Annotated[
     typer.Option(
         "--match",
         metavar="PATTERN",
-        help="How names differ, without extensions: 'ir_{}=vis_{}' pairs ir_7.png and vis_7.jpg.",
+        help="How names differ, without extensions: 'ir_{}=vis_{}' pairs ir_7.png and vis_7.jpg. "
+        "* stands for what they do not share; two {} for two parts, as '{}/lwir/{}={}/visible/{}'.",
     ),
 ]
 StdinOption = Annotated[
@@ -142,7 +143,10 @@ StrictOption = Annotated[
 ]
 DryRunOption = Annotated[
     bool,
-    typer.Option("--dry-run", help="Show the pairs and the names to be written; write nothing."),
+    typer.Option(
+        "--dry-run",
+        help="Show the pairs and the names to be written; look at every file; write nothing.",
+    ),
 ]
 ForceOption = Annotated[
     bool,

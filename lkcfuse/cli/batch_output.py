@@ -21,32 +21,53 @@ _NAMES_SHOWN = 10
 
 
 def notify_of_plan(plan: Plan, out: Output, *, strict: bool) -> None:
-    """Say what was found, and which files have no partner."""
+    """Say what was found, which files have no partner, and which were skipped."""
     alone = (*plan.only_first, *plan.only_second)
     text = f"{count(len(plan.pairs), 'pair')}"
+    notes = "".join(f"; {note}" for note in plan.notes)
     if not alone:
-        out.note(text)
+        out.note(text + notes)
         return
-    shown = ", ".join(str(path) for path in alone[:_NAMES_SHOWN])
-    more = f" and {len(alone) - _NAMES_SHOWN} more" if len(alone) > _NAMES_SHOWN else ""
     have = "file has" if len(alone) == 1 else "files have"
-    text += f"; {len(alone)} {have} no partner: {shown}{more}"
+    text += f"; {len(alone)} {have} no partner: {_listed([*map(str, alone)])}{notes}"
     if strict:
         raise InputError(text)
     out.note(text)
 
 
-def show_plan(plan: Plan, out: Output, *, end: str) -> None:
-    """Show the pairs and their outputs."""
+def show_plan(plan: Plan, options: PairOptions, out: Output, *, end: str) -> None:
+    """Show the pairs and their outputs; those that a run would refuse end it with exit code 1."""
+    from lkcfuse.batch.headers import alike, check_files
+
+    with out.progress("looking", unit="pairs") as report:
+        troubles = check_files(plan, options, progress=report)
+    messages = {trouble.pair.name: trouble.message for trouble in troubles}
     for pair in plan.pairs:
+        message = messages.get(pair.name)
         record = {
             "name": pair.name,
-            "status": "planned",
+            "status": "planned" if message is None else "failed",
             "first": str(pair.first),
             "second": str(pair.second),
             "output": str(pair.output),
         }
-        out.result(f"{pair.first}\t{pair.second}\t{pair.output}", record, end=end)
+        if message is not None:
+            record["error"] = message
+        if message is None or out.as_json:
+            out.result(f"{pair.first}\t{pair.second}\t{pair.output}", record, end=end)
+    for first, *others in alike(troubles):
+        text = f"{first.pair.name}: {first.message}"
+        if others:
+            names = _listed([other.pair.name for other in others])
+            text += f" (likewise {count(len(others), 'more pair')}: {names})"
+        output.error(text)
+    if troubles:
+        raise LkcfuseError(f"{len(troubles)} of {count(len(plan.pairs), 'pair')} would fail")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
 def work_through(
@@ -93,6 +114,7 @@ def _record(outcome: Outcome, message: str | None) -> dict[str, object]:
             "height": done.height,
             "sha256": done.output.sha256,
             "seconds": done.seconds,
+            "warnings": list(done.warnings),
         }
     if outcome.metrics is not None:
         record["metrics"] = outcome.metrics
@@ -112,12 +134,10 @@ def summarise(outcomes: Sequence[Outcome], out: Output, *, seconds: float) -> No
     out.note(", ".join(parts))
     if not failed:
         return
-    shown = ", ".join(failed[:_NAMES_SHOWN])
-    more = f" and {len(failed) - _NAMES_SHOWN} more" if len(failed) > _NAMES_SHOWN else ""
     rest = "the others are done, and " if len(failed) < len(outcomes) else ""
     # A bug is shown with --debug: its traceback, below this line's.
     bugs = (o.error for o in outcomes if not isinstance(o.error, (LkcfuseError, type(None))))
     raise LkcfuseError(
-        f"{len(failed)} of {count(len(outcomes), 'pair')} failed: {shown}{more}; "
+        f"{len(failed)} of {count(len(outcomes), 'pair')} failed: {_listed(failed)}; "
         f"{rest}running again does only these"
     ) from next(bugs, None)

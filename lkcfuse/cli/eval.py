@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from lkcfuse.cli import completion, output
-from lkcfuse.cli.options import ForceOption, JsonOption, QuietOption, ReportOption, local_path
+from lkcfuse.cli.options import (
+    ForceOption,
+    JsonOption,
+    PreferOption,
+    QuietOption,
+    ReportOption,
+    local_path,
+)
 from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.cli.streams import check_stdout
 from lkcfuse.errors import InputError, LkcfuseError, UsageError
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lkcfuse.metrics.cases import Plan
+    from lkcfuse.metrics.naming import Naming
     from lkcfuse.metrics.registry import Metric
     from lkcfuse.metrics.table import Table
 
@@ -107,6 +115,15 @@ TaskNameOption = Annotated[
         autocompletion=completion.tasks,
     ),
 ]
+MatchOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--match",
+        metavar="PATTERN",
+        help="How names differ, without extensions: '{}={}_CBF' finds fused images 7_CBF.png of "
+        "sources 7.png, 'ir_{}=vis_{}' sources, 'ir_{}=vis_{}={}' both; * as in batch.",
+    ),
+]
 WorkersOption = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(
@@ -124,6 +141,8 @@ def evaluate(
     first: FirstOption = None,
     second: SecondOption = None,
     reference: ReferenceOption = None,
+    match: MatchOption = None,
+    prefer: PreferOption = None,
     metrics: MetricsOption = None,
     baselines: BaselinesOption = False,
     explain: ExplainOption = False,
@@ -137,14 +156,15 @@ def evaluate(
     """Score fused images with the metrics of the field.
 
     Scores the last batch, or any method's results: files of the folders --fused, --a and --b
-    belong together by their stems. The table has one row for each pair and method, and a mean and
-    a std row for each method.
+    belong together by their stems, or as --match says. The table has one row for each pair and
+    method, and a mean and a std row for each method.
     """
     from lkcfuse.atomic import check_not_used
     from lkcfuse.cli.summary import draw
     from lkcfuse.cpus import available_cpus
     from lkcfuse.metrics import select
     from lkcfuse.metrics.cases import with_baselines
+    from lkcfuse.metrics.naming import Naming
     from lkcfuse.metrics.scoring import score
     from lkcfuse.metrics.table import Table, check_table, write_table
     from lkcfuse.tasks import get_task
@@ -166,7 +186,7 @@ def evaluate(
         check_table(table_path, force=force)
 
     fused = fused or [BATCH_FOLDER]
-    plan, own_task = _plan(fused, first, second, reference)
+    plan, own_task = _plan(fused, first, second, reference, Naming(match, prefer))
     kind = get_task(task or own_task)
     if table_path is not None and not to_stdout:
         check_not_used(table_path, plan.files())
@@ -224,7 +244,11 @@ def evaluate(
 
 
 def _plan(
-    fused: list[Path], first: Path | None, second: Path | None, reference: Path | None
+    fused: list[Path],
+    first: Path | None,
+    second: Path | None,
+    reference: Path | None,
+    naming: Naming,
 ) -> tuple[Plan, str]:
     """Return what to score, and the task it was fused for as far as that is known."""
     from lkcfuse.batch.journal import read_pairs, read_task
@@ -235,7 +259,7 @@ def _plan(
         # A journal that cannot be read says nothing, and the images are there.
         with suppress(LkcfuseError):
             task = read_task(fused[0])
-        return plan_paths(first, second, fused, reference), task or DEFAULT_TASK
+        return plan_paths(first, second, fused, reference, naming), task or DEFAULT_TASK
     if first is not None or second is not None:
         raise UsageError("--a and --b go together: name both sources")
     task = read_task(fused[0])
@@ -248,7 +272,7 @@ def _plan(
         )
     notes: list[str] = []
     pairs = read_pairs(fused[0], notify=notes.append)
-    return plan_batch(pairs, fused, reference, notes), task
+    return plan_batch(pairs, fused, reference, notes, naming), task
 
 
 def _record(table: Table, failures: Sequence[Any]) -> dict[str, object]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lkcfuse.cli.fuse_words import STREAM, read_words
 from lkcfuse.cli.option_groups import with_groups
 from lkcfuse.cli.options import (
     DeviceOption,
@@ -19,7 +18,7 @@ from lkcfuse.cli.options import (
     ManifestOption,
     MemoryOption,
     OfflineOption,
-    OutputFileOption,
+    OptionalOutputOption,
     PrecisionOption,
     QuietOption,
     ScratchOption,
@@ -32,28 +31,27 @@ from lkcfuse.cli.options import (
 )
 from lkcfuse.cli.output import Output
 from lkcfuse.cli.source_options import SourceOptions
-from lkcfuse.cli.streams import check_stdout
-from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
     from lkcfuse.images import Image, ReadOptions
-
-STREAM = "-"
-"""Stands for standard input or output; a file of that name is `./-`."""
+    from lkcfuse.pairs import Pair
 
 
 @with_groups
 def fuse(
+    ctx: typer.Context,
     first: Annotated[
         str, typer.Argument(metavar="A", help="The infrared image or the MRI slice; - for stdin.")
     ],
     second: Annotated[
-        str,
+        Optional[str],  # noqa: UP045 - typer reads the annotation at run time
         typer.Argument(
-            metavar="B", help="The visible image, or the CT, PET or SPECT slice; - for stdin."
+            metavar="B",
+            show_default=False,
+            help="The visible image, or the CT, PET or SPECT slice; - for stdin.",
         ),
-    ],
-    output: OutputFileOption,
+    ] = None,
+    output: OptionalOutputOption = None,
     task: TaskOption = "ir-vis",
     weights: WeightsOption = None,
     device: DeviceOption = "auto",
@@ -77,15 +75,20 @@ def fuse(
     hold it.
     """
     started = time.perf_counter()
-    destination = str(output)
-    _check_streams(first, second, destination, as_json=as_json)
+    first, second, destination = read_words(
+        [first, *([] if second is None else [second]), *ctx.args],
+        None if output is None else str(output),
+        split=sources.split,
+        as_json=as_json,
+    )
 
     from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import check_output, write_image
+    from lkcfuse.notes import warning_records
     from lkcfuse.pairs import check_files, prepare_pair
 
     out = Output(as_json, quiet)
-    options = sources.to_pair_options()
+    options = sources.to_pair_options(task)
     fuser = Fuser(
         task,
         weights=weights,
@@ -97,24 +100,29 @@ def fuse(
         notify=out.notify,
     )
     target = None if destination == STREAM else destination
-    check_output(target, format=format_name, overwrite=force)
-    _check_sources(first, second)
-    check_files(*(None if word == STREAM else word for word in (first, second, destination)))
+    check_output(target, format=format_name, overwrite=force, make_folder=True)
+    other = None if sources.split and first == second else second
+    check_files(*(None if word == STREAM else word for word in (first, other, destination)))
     pair = prepare_pair(_read(first, options.first), _read(second, options.second), options)
-    check_output(target, format=format_name, overwrite=force, size=pair.size)
+    check_output(target, format=format_name, overwrite=force, size=pair.size, make_folder=True)
+    _note_of_task(ctx, pair, out)
     with out.progress("loading weights", in_bytes=True) as report:
         fuser.load(progress=report)
     height, width = pair.size
     out.note(f"fusing {width}x{height} pixels with {fuser.describe()}")
     with out.progress("fusing") as report:
         fused = fuser.fuse_pair(
-            pair, invert_first=options.invert_first, strength=options.strength, progress=report
+            pair,
+            invert_first=options.invert_first,
+            strength=options.strength,
+            refuse_warnings=options.refuse_warnings,
+            progress=report,
         )
     if destination == STREAM:
         write_image(fused, sys.stdout.buffer, format=format_name)
         sys.stdout.buffer.flush()
         return
-    write_image(fused, destination, format=format_name, overwrite=force)
+    write_image(fused, destination, format=format_name, overwrite=force, make_folder=True)
     record = {
         "output": destination,
         "first": pair.first.name,
@@ -126,33 +134,20 @@ def fuse(
         "threads": fuser.threads,
         "width": width,
         "height": height,
+        "warnings": warning_records(fused.notes),
         "seconds": round(time.perf_counter() - started, 3),
     }
     out.result(destination, record)
 
 
-def _check_streams(first: str, second: str, destination: str, *, as_json: bool) -> None:
-    """Refuse what standard input and output cannot do, before anything is read."""
-    if first == second == STREAM:
-        raise UsageError("only one of the two images can come from standard input")
-    if STREAM in (first, second) and sys.stdin.isatty():
-        raise UsageError("standard input is a terminal: pipe an image into it, or name a file")
-    if destination == STREAM:
-        check_stdout()
-        if as_json:
-            raise UsageError("the image and --json cannot share standard output: give -o a file")
-        if sys.stdout.isatty():
-            raise UsageError(
-                "an image is not written to a terminal: redirect it, or give -o a file"
-            )
-
-
-def _check_sources(first: str, second: str) -> None:
-    """Point to the command that takes folders."""
-    if Path(first).is_dir() and Path(second).is_dir():
-        raise UsageError(
-            f"{first} and {second} are folders: name two images, or fuse all of them with "
-            f"'lkcfuse batch {shlex.quote(first)} {shlex.quote(second)}'"
+def _note_of_task(ctx: typer.Context, pair: Pair, out: Output) -> None:
+    """Say which task is taken where nobody said and the pair does not tell."""
+    source = ctx.get_parameter_source("task")
+    by_default = source is None or source.name != "COMMANDLINE"
+    if by_default and not pair.first.is_coloured() and not pair.second.is_coloured():
+        out.note(
+            "both images are grey and --task is left out: they are taken for infrared and visible; "
+            "for MRI and CT give --task mri-ct"
         )
 
 

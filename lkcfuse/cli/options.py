@@ -41,7 +41,8 @@ TaskOption = Annotated[
         "--task",
         "-t",
         metavar="TASK",
-        help=f"What the pair shows: {', '.join(TASKS)}.",
+        help=f"What the pair shows: {', '.join(TASKS)}. Results of mri-* are for research, not for "
+        "diagnosis.",
         autocompletion=completion.tasks,
     ),
 ]
@@ -120,6 +121,14 @@ QuietOption = Annotated[
     typer.Option("--quiet", "-q", help="Print nothing but errors (and JSON, if asked for)."),
 ]
 
+PreferOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--prefer",
+        metavar="SUFFIX",
+        help="Of files that differ in the extension alone, take this one: tiff.",
+    ),
+]
 ReportOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
@@ -129,13 +138,14 @@ ReportOption = Annotated[
     ),
 ]
 
-OutputFileOption = Annotated[
-    Path,
+OptionalOutputOption = Annotated[
+    Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
     typer.Option(
         "--output",
         "-o",
         metavar="OUT",
-        help="The file to write; - for stdout.",
+        help="The file to write; - for stdout. Its folder is made.",
+        show_default=False,
         parser=local_path,
     ),
 ]

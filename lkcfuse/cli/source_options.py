@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -10,6 +10,7 @@ import typer
 
 from lkcfuse.cli.options import local_path
 from lkcfuse.errors import UsageError
+from lkcfuse.tasks import IR_VIS
 
 if TYPE_CHECKING:
     from lkcfuse.pairs import PairOptions
@@ -23,6 +24,66 @@ class SourceOptions:
         bool,
         typer.Option("--invert-first", help="The infrared image is black-hot: invert it first."),
     ] = False
+    range_first: Annotated[
+        str,
+        typer.Option(
+            "--range-first",
+            metavar="RANGE",
+            help="Which values of the first picture become black and white: full; two percentiles, "
+            "p0.1,p99.9; two values in the file's own numbers, 20,40; auto stretches what fills a "
+            "small part of 16 bits, and floats beyond 0..1; scan (batch) finds one range for all.",
+        ),
+    ] = "auto"
+    range_second: Annotated[
+        str,
+        typer.Option("--range-second", metavar="RANGE", help="The same for the second picture."),
+    ] = "auto"
+    nodata: Annotated[
+        Optional[float],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Option(
+            "--nodata",
+            metavar="VALUE",
+            help="A value that stands for no data, in the files' own numbers: there the other "
+            "picture is taken.",
+            show_default="what the file says",
+        ),
+    ] = None
+    nodata_first: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--nodata-first", metavar="VALUE", help="--nodata for the first alone."),
+    ] = None
+    nodata_second: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--nodata-second", metavar="VALUE", help="--nodata for the second alone."),
+    ] = None
+    strength: Annotated[
+        float,
+        typer.Option(
+            "--strength",
+            metavar="S",
+            min=0,
+            max=1,
+            help="How much of the fusion there is in the result: 0 is the second picture.",
+        ),
+    ] = 1.0
+    palette: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Option(
+            "--palette",
+            metavar="auto|off|NAME|FILE",
+            help="The infrared image shows heat in false colours: a palette's name (iron, rainbow, "
+            "jet, ...), a picture of its colour bar, or a table of R,G,B. auto recognises the "
+            "usual ones.",
+            show_default="auto for ir-vis, else off",
+        ),
+    ] = None
+    fail_on_warning: Annotated[
+        bool,
+        typer.Option(
+            "--fail-on-warning",
+            help="Do not fuse a pair that there is something to warn of: exit with 1.",
+        ),
+    ] = False
     page: Annotated[
         int,
         typer.Option(
@@ -33,8 +94,16 @@ class SourceOptions:
             show_default="the first",
         ),
     ] = 1
+    split: Annotated[
+        bool,
+        typer.Option(
+            "--split",
+            help="A's fourth channel is the infrared picture, and B's first three the visible one; "
+            "both may be one file.",
+        ),
+    ] = False
     resize: Annotated[
-        Optional[str],  # noqa: UP045 - typer reads the annotation at run time
+        Optional[str],  # noqa: UP045
         typer.Option(
             "--resize",
             metavar="first|second",
@@ -61,12 +130,16 @@ class SourceOptions:
         ),
     ] = "first"
 
-    def to_pair_options(self) -> PairOptions:
+    def to_pair_options(self, task: str, *, scan: bool = False) -> PairOptions:
         """Return them as what is done to a pair.
+
+        Args:
+            task: Name of the task.
+            scan: A range may be found by looking at all files.
 
         Raises:
             UsageError: One of them makes no sense.
-            InputError: The file of the transform cannot be used.
+            InputError: The file of the transform or of the palette cannot be used.
         """
         from lkcfuse.images import ReadOptions
         from lkcfuse.pairs import PairOptions, read_transform
@@ -75,15 +148,56 @@ class SourceOptions:
         _check_choice("--grid", self.grid, ("first", "second"))
         if self.resize is not None and self.transform is not None:
             raise UsageError("--resize and --transform exclude each other: a transform scales too")
-        read = ReadOptions(page=self.page)
+        for option, text in (("first", self.range_first), ("second", self.range_second)):
+            _check_range(f"--range-{option}", text, scan=scan)
+        first, second = (
+            ReadOptions(
+                value_range=value_range.strip().lower(),
+                nodata=self.nodata if nodata is None else nodata,
+                page=self.page,
+                fourth_channel=fourth if self.split else None,
+            )
+            for value_range, nodata, fourth in (
+                (self.range_first, self.nodata_first, "only"),
+                (self.range_second, self.nodata_second, "drop"),
+            )
+        )
         return PairOptions(
-            first=read,
-            second=read,
+            first=replace(first, palette=_palette(self.palette, task)),
+            second=second,
+            strength=self.strength,
+            refuse_warnings=self.fail_on_warning,
             invert_first=self.invert_first,
             resize=self.resize,
             transform=None if self.transform is None else read_transform(self.transform),
             grid=self.grid,
         )
+
+
+def _check_range(option: str, text: str, *, scan: bool) -> None:
+    from lkcfuse.images import parse_value_range
+
+    if text.strip().lower() == "scan":
+        if not scan:
+            raise UsageError(f"{option} scan looks at a whole folder, which is for batch")
+        return
+    try:
+        parse_value_range(text)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def _palette(choice: str | None, task: str) -> str:
+    """Return what is done about false colours; only infrared images are shown in them."""
+    if task != IR_VIS.name:
+        if choice not in (None, "off"):
+            raise UsageError(f"--palette is for infrared images: leave it out for {task}")
+        return "off"
+    if choice is None:
+        return "auto"
+    from lkcfuse.images.palettes import portable_choice
+
+    return portable_choice(choice)
 
 
 def _check_choice(option: str, value: str | None, choices: tuple[str, ...]) -> None:

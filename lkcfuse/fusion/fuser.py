@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
@@ -13,9 +14,14 @@ import numpy.typing as npt
 
 from lkcfuse.errors import InputError, WeightsError
 from lkcfuse.fusion.batches import is_tensor, join_batch, split_batch
+from lkcfuse.fusion.composition import (
+    check_no_warnings,
+    compose,
+    constant_warning,
+    other_source,
+)
 from lkcfuse.images import (
     Image,
-    blend_colours,
     check_output,
     image_from_array,
     image_to_array,
@@ -23,7 +29,6 @@ from lkcfuse.images import (
     write_image,
 )
 from lkcfuse.pairs import Pair, PairOptions, check_files, read_pair
-from lkcfuse.pairs.coverage import blend_over_gaps, without_gaps
 from lkcfuse.tasks import Task, get_task
 
 if TYPE_CHECKING:
@@ -347,6 +352,7 @@ class Fuser:
             pair,
             invert_first=invert_first or options.invert_first,
             strength=options.strength,
+            refuse_warnings=options.refuse_warnings,
             progress=progress,
         )
         write_image(fused, output, format=format, overwrite=overwrite)
@@ -358,6 +364,7 @@ class Fuser:
         *,
         invert_first: bool = False,
         strength: float = 1.0,
+        refuse_warnings: bool = False,
         progress: Progress | None = None,
     ) -> Image:
         """Fuse two images that have been read.
@@ -367,13 +374,17 @@ class Fuser:
             invert_first: The first image is black-hot: invert it before fusing.
             strength: How much of the fusion there is in the result's luma: 0 is the second source,
                 1 the fusion.
+            refuse_warnings: Raise instead of fusing a pair that there is something to warn of.
             progress: Called with (done, total) as the network goes on.
 
         Returns:
             The fused image: luma from the network, chroma and colour profile from the second
-            image, samples as deep as the deeper source's.
+            image, samples as deep as the deeper source's. Where a source has no data it is the
+            other one; where one source is constant it is the other one everywhere. Its `notes` are
+            the warnings about the pair.
 
         Raises:
+            RefusedError: There are warnings, and they are refused.
             LkcfuseError: As `load`.
         """
         model, session, weights, device, _ = self._ready()
@@ -382,8 +393,17 @@ class Fuser:
             # Memory is looked at before the first product of matrices, luma's: without any left,
             # NumPy's library would end the process.
             session.check(*pair.size)
-        for note in pair.notes(self.task):
+        notes = pair.notes(self.task)
+        constant = pair.constant()
+        if constant is not None:
+            notes += (constant_warning(pair, constant),)
+        if refuse_warnings:
+            check_no_warnings(notes)
+        for note in notes:
             self.notify(note)
+        if constant is not None:
+            alone = other_source(pair, constant, self.task, invert_first=invert_first)
+            return replace(alone, notes=notes)
         inputs = pair.stack(processing.channel_order, invert_first=invert_first)
         processing.scale_in_place(inputs)
         output = session.run(inputs, progress=progress)
@@ -396,26 +416,10 @@ class Fuser:
             )
         processing.unit_in_place(output)
         np.clip(output, 0, 1, out=output)
-        if strength != 1:
-            output *= np.float32(strength)
-            output += np.float32(1 - strength) * pair.second.luma
-        if any(coverage is not None for coverage in pair.gaps):
-            first = np.empty_like(output)
-            pair.first.copy_luma(first, invert=invert_first)
-            blend_over_gaps(output, first, pair.second.luma, pair.gaps)
-        takes_second = self.task.chroma == "second"
-        colour = pair.second.chroma_samples
-        if colour is not None:
-            colour = without_gaps(colour, pair.second.coverage)
-        fused = Image(
-            luma_samples=output,
-            chroma_samples=colour if takes_second else None,
-            dtype=np.result_type(pair.first.dtype, pair.second.dtype),
-            name="the fused image",
-            icc_profile=pair.second.icc_profile if takes_second else None,
+        fused = replace(
+            compose(pair, output, self.task, invert_first=invert_first, strength=strength),
+            notes=notes,
         )
-        if self.task.chroma == "blend":
-            fused = blend_colours(fused, (pair.first, pair.second))
         return stretch_image(fused) if processing.stretch else fused
 
     def _ready(

@@ -9,6 +9,7 @@ from lkcfuse.images.image import (
     stretch_image,
 )
 from lkcfuse.images.options import ReadOptions
+from lkcfuse.images.ranges import ValueRange, parse_value_range
 from lkcfuse.images.reading import read_image
 from lkcfuse.images.writing import check_output, write_image
 
@@ -17,11 +18,13 @@ __all__ = [
     "Format",
     "Image",
     "ReadOptions",
+    "ValueRange",
     "blend_colours",
     "check_output",
     "choose_format",
     "image_from_array",
     "image_to_array",
+    "parse_value_range",
     "read_image",
     "stretch_image",
     "write_image",

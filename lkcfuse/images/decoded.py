@@ -9,6 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 
+def upright_size(height: int, width: int, orientation: int) -> tuple[int, int]:
+    """Return (height, width) of a picture that is turned as EXIF's orientation (1 to 8) asks."""
+    return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
+
+
 @dataclass
 class Decoded:
     """The samples of one image file, as they stand in it.

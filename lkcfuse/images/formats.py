@@ -19,12 +19,14 @@ class Format:
         suffixes: File suffixes that stand for it, in lower case; its usual one first.
         dtypes: Types of sample it can hold, the deepest first.
         max_side: Most pixels that a side may have; None where no limit matters.
+        has_alpha: Whether it can say that a pixel is transparent.
     """
 
     name: str
     suffixes: tuple[str, ...]
     dtypes: tuple[type[np.generic], ...]
     max_side: int | None = None
+    has_alpha: bool = False
 
     def depth_for(self, dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
         """Return the type to write: the source's where it fits, else the deepest there is.
@@ -41,10 +43,10 @@ class Format:
 FORMATS: dict[str, Format] = {
     known.name: known
     for known in (
-        Format("png", (".png",), (np.uint16, np.uint8)),
+        Format("png", (".png",), (np.uint16, np.uint8), has_alpha=True),
         Format("jpeg", (".jpg", ".jpeg", ".jpe"), (np.uint8,), 65_500),
-        Format("tiff", (".tif", ".tiff"), (np.float32, np.uint16, np.uint8)),
-        Format("webp", (".webp",), (np.uint8,), 16_383),
+        Format("tiff", (".tif", ".tiff"), (np.float32, np.uint16, np.uint8), has_alpha=True),
+        Format("webp", (".webp",), (np.uint8,), 16_383, has_alpha=True),
         Format("bmp", (".bmp",), (np.uint8,), 32_767),
     )
 }

@@ -19,7 +19,6 @@ from lkcfuse.images.colour import (
 )
 from lkcfuse.images.samples import (
     Samples,
-    alpha_or_one,
     full_scale,
     has_colour,
     row_bands,
@@ -46,7 +45,7 @@ class Image:
 
     Attributes:
         luma_samples: What the luma is computed from, as `Samples`; grey samples are the luma.
-        chroma_samples: The RGB (or RGBA) samples that the chroma is computed from, of the same
+        chroma_samples: The RGB samples that the chroma is computed from, of the same
             size and often the same array; None for a grey image.
         dtype: Type of the source's samples, so that a result can be written as deep: uint8, uint16
             or a float type.
@@ -93,15 +92,12 @@ class Image:
 
         Args:
             plane: Gets the luma: (H, W) float32.
-            invert: Make black white and white black. What is transparent stays black, which adds
-                nothing to a fusion.
+            invert: Make black white and white black; so does what has no data.
         """
         for rows in row_bands(*self.size):
-            samples = self.luma_samples[rows]
-            plane[rows] = _luma(samples)
+            plane[rows] = _luma(self.luma_samples[rows])
             if invert:
-                # The luma lies on black: alpha * grey. Inverted it is alpha * (1 - grey).
-                np.subtract(alpha_or_one(samples), plane[rows], out=plane[rows])
+                np.subtract(1, plane[rows], out=plane[rows])
 
     def is_coloured(self) -> bool:
         """Whether an eye would see colour: more than the traces that JPEG leaves in grey."""
@@ -149,7 +145,7 @@ def image_from_array(array: npt.ArrayLike, *, name: str = "array") -> Image:
 
 
 def image_from_samples(samples: Samples, *, name: str) -> Image:
-    """Make an image of samples, which may have an alpha channel; see `image_from_array`.
+    """Make an image of samples; see `image_from_array`.
 
     Raises:
         InputError: There are float samples beyond 0 and 1.

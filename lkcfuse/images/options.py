@@ -14,13 +14,14 @@ class ReadOptions:
             takes it: `auto`, `full`, `p0.1,p99.9`, or `MIN,MAX` in the file's own numbers.
         nodata: A value that stands for no data, in the file's own numbers; None where there is
             none but what the file itself says.
-        palette: `off`, `auto`, or the name or file of the palette that heat is shown in.
+        palette: What to do about heat in false colours: `off`, `auto` (recognise the palette), or
+            the palette as `lkcfuse.images.palettes.find_palettes` takes it.
         page: Which page of a file of several to read, from 1 on.
         fourth_channel: Read the fourth channel of a file as a grey image of its own, or leave it
             out: `only`, `drop`; None takes it for what the file says it is.
     """
 
-    value_range: str = "auto"
+    value_range: str = "full"
     nodata: float | None = None
     palette: str = "off"
     page: int = 1

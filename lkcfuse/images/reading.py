@@ -10,19 +10,18 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-import numpy as np
+import numpy.typing as npt
 
 from lkcfuse.errors import InputError
 from lkcfuse.images.decoded import Decoded
 from lkcfuse.images.image import Image
 from lkcfuse.images.options import ReadOptions
 from lkcfuse.images.readers.kinds import describe_kind
-from lkcfuse.images.readers.registry import HEAD_BYTES, find_reader, shown_formats
-from lkcfuse.images.values import to_image
+from lkcfuse.images.readers.registry import HEAD_BYTES, Reader, find_reader, shown_formats
+from lkcfuse.images.values import sample_data, to_image
 from lkcfuse.remote import RemotePath
 
 
@@ -64,6 +63,31 @@ def read_image(
     return _read(source, options, name or getattr(source, "name", None) or "the stream")
 
 
+def probe_image(
+    source: str | os.PathLike[str] | RemotePath, options: ReadOptions | None = None
+) -> tuple[int, int]:
+    """Read as much of an image file as tells its size, to check many before work begins.
+
+    Args:
+        source: A path, or an object at a URL.
+        options: How it would be read; left out, as `ReadOptions()`.
+
+    Returns:
+        (height, width) in pixels, as `read_image` would return it.
+
+    Raises:
+        InputError: The file is missing, no image, too large, or of a kind that is not read. Damage
+            behind its header shows when it is read.
+    """
+    options = options or ReadOptions()
+    name = str(source)
+    if isinstance(source, RemotePath):
+        with _reading(name), source.open() as file:
+            return _probe(file, options, name)
+    with _open_path(Path(source), name) as file:
+        return _probe(file, options, name)
+
+
 @contextmanager
 def _open_path(path: Path, name: str) -> Iterator[BinaryIO]:
     with _reading(name):
@@ -85,8 +109,41 @@ def _reading(name: str) -> Iterator[None]:
 
 
 def _read(file: BinaryIO, options: ReadOptions, name: str) -> Image:
+    return to_image(_decode(file, options, name), options, name)
+
+
+def _decode(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
     if not file.seekable():
         file = io.BytesIO(file.read())
+    reader = _recognise(file, name)
+    with _decoding(name):
+        return reader.read(file, options, name)
+
+
+def sample_values(
+    source: Path | RemotePath, options: ReadOptions, *, count: int
+) -> npt.NDArray[Any]:
+    """Return about so many values of an image file, in its own numbers; see `sample_data`.
+
+    Raises:
+        InputError: As `read_image`.
+    """
+    name = str(source)
+    if isinstance(source, RemotePath):
+        with _reading(name):
+            data = source.read_bytes()
+        return sample_data(_decode(io.BytesIO(data), options, name), options, name, count)
+    with _open_path(source, name) as file:
+        return sample_data(_decode(file, options, name), options, name, count)
+
+
+def _probe(file: BinaryIO, options: ReadOptions, name: str) -> tuple[int, int]:
+    reader = _recognise(file, name)
+    with _decoding(name):
+        return reader.probe(file, options, name)
+
+
+def _recognise(file: BinaryIO, name: str) -> Reader:
     head = file.read(HEAD_BYTES)
     if not head:
         raise InputError(f"{name} is empty: it has no bytes")
@@ -94,8 +151,13 @@ def _read(file: BinaryIO, options: ReadOptions, name: str) -> Image:
     reader = find_reader(head)
     if reader is None:
         raise _not_an_image(head, name)
+    return reader
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
     try:
-        decoded = reader.read(file, options, name)
+        yield
     except (InputError, MemoryError):
         raise
     except Exception as error:
@@ -104,7 +166,6 @@ def _read(file: BinaryIO, options: ReadOptions, name: str) -> Image:
         raise InputError(
             f"{name} is damaged or cut off ({reason}): copy or download it again"
         ) from None
-    return to_image(_usable(decoded, name), options, name)
 
 
 def _not_an_image(head: bytes, name: str) -> InputError:
@@ -116,17 +177,3 @@ def _not_an_image(head: bytes, name: str) -> InputError:
         f"{name} is {what}, not an image of a kind that is read ({shown_formats()}): "
         f"{cure.replace('{name}', name)}"
     )
-
-
-def _usable(decoded: Decoded, name: str) -> Decoded:
-    """Return integers of other types than 8 and 16 bits as 16 bits, if they fit."""
-    samples = decoded.samples
-    if samples.dtype.kind == "f" or samples.dtype in (np.uint8, np.uint16):
-        return decoded
-    lowest, highest = samples.min(), samples.max()
-    if lowest < 0 or highest > 65535:
-        raise InputError(
-            f"{name} has integers from {lowest} to {highest}: "
-            "scale them to 0..65535 and save them as 16-bit"
-        )
-    return replace(decoded, samples=samples.astype(np.uint16))

@@ -16,8 +16,8 @@ from lkcfuse.images.colour import FloatArray
 _BAND_PIXELS = 1 << 18
 
 Samples = npt.NDArray[np.generic]
-"""(H, W) grey or (H, W, 3) RGB, or (H, W, 2) and (H, W, 4) with alpha after them: uint8 or uint16
-over their whole range, or a float type in [0, 1]."""
+"""(H, W) grey or (H, W, 3) RGB: uint8 or uint16 over their whole range, or a float type in
+[0, 1]."""
 
 
 def row_bands(height: int, width: int) -> Iterator[slice]:
@@ -38,29 +38,14 @@ def full_scale(dtype: np.dtype[np.generic]) -> int:
 
 
 def to_unit(samples: Samples) -> FloatArray:
-    """Return samples as values between 0 and 1, the transparent ones on black.
+    """Return samples as values between 0 and 1.
 
     Args:
         samples: Some rows of an image, or all.
 
     Returns:
-        (H, W) or (H, W, 3) float32 in [0, 1], in C order.
+        Of the same shape, float32 in [0, 1], in C order.
     """
-    unit = _scaled(samples)
-    if samples.ndim == 3 and samples.shape[2] == 2:
-        return unit[..., 0] * unit[..., 1]
-    if samples.ndim == 3 and samples.shape[2] == 4:
-        return unit[..., :3] * unit[..., 3:]
-    return unit
-
-
-def alpha_or_one(samples: Samples) -> FloatArray | float:
-    """Return the alpha channel of some rows, (H, W) float32 in [0, 1]; 1 where there is none."""
-    has_alpha = samples.ndim == 3 and samples.shape[2] in (2, 4)
-    return _scaled(samples[..., -1]) if has_alpha else 1.0
-
-
-def _scaled(samples: Samples) -> FloatArray:
     unit: FloatArray
     if samples.dtype.kind == "f":
         unit = np.clip(samples, 0, 1).astype(np.float32, order="C", copy=False)
@@ -72,14 +57,13 @@ def _scaled(samples: Samples) -> FloatArray:
 
 def has_colour(samples: Samples) -> bool:
     """Whether there are three channels of colour, equal or not."""
-    return samples.ndim == 3 and samples.shape[2] > 2
+    return samples.ndim == 3
 
 
 def is_grey(samples: Samples) -> bool:
-    """Whether RGB samples have equal channels everywhere (seen on black where transparent)."""
-    height, width, channels = samples.shape
-    for rows in row_bands(height, width):
-        band = samples[rows] if channels == 3 else to_unit(samples[rows])
+    """Whether RGB samples have equal channels everywhere."""
+    for rows in row_bands(*samples.shape[:2]):
+        band = samples[rows]
         red = band[..., 0]
         if not (np.array_equal(red, band[..., 1]) and np.array_equal(red, band[..., 2])):
             return False

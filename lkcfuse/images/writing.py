@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from lkcfuse.atomic import atomic_write, check_destination
+from lkcfuse.atomic import atomic_write, check_destination, make_folders
 from lkcfuse.errors import ResourceError, UsageError
 from lkcfuse.images.formats import FORMATS, Format, choose_format
 from lkcfuse.images.image import Image, image_to_array
 from lkcfuse.images.profiles import add_profile_to_png, add_profile_to_tiff
-from lkcfuse.images.samples import swap_red_and_blue
+from lkcfuse.images.samples import full_scale, swap_red_and_blue
 
 # JPEG keeps all its chroma (4:4:4) at a quality whose loss is hard to see; everything else is
 # lossless.
@@ -38,6 +38,7 @@ def check_output(
     format: str | None = None,  # noqa: A002 - the option's name
     overwrite: bool = False,
     size: tuple[int, int] | None = None,
+    make_folder: bool = False,
 ) -> Format:
     """Check, before any work is done, that an image can be written there.
 
@@ -46,6 +47,7 @@ def check_output(
         format: One of `FORMATS`; None goes by the suffix, and means PNG for a stream.
         overwrite: Whether a file that exists is replaced.
         size: (height, width) of the image, where known.
+        make_folder: Its folder need not exist, if it can be made.
 
     Returns:
         The format it would be written in.
@@ -62,7 +64,9 @@ def check_output(
     if size is not None:
         _check_size(chosen, size)
     if path is not None:
-        check_destination(path, overwrite=overwrite)
+        check_destination(
+            path, overwrite=overwrite, to_be_made=path.parent if make_folder else None
+        )
     return chosen
 
 
@@ -72,6 +76,7 @@ def write_image(
     *,
     format: str | None = None,  # noqa: A002 - the option's name
     overwrite: bool = False,
+    make_folder: bool = False,
 ) -> None:
     """Write an image, as deep as it is where the format can hold that.
 
@@ -84,6 +89,7 @@ def write_image(
             bytes.
         format: One of `FORMATS`; None goes by the suffix, and means PNG for an open file.
         overwrite: Whether a file that exists is replaced.
+        make_folder: Make the file's folder, and those above it.
 
     Raises:
         UsageError: As `check_output`.
@@ -91,8 +97,12 @@ def write_image(
     """
     if isinstance(destination, (str, os.PathLike)):
         path = Path(destination)
-        chosen = check_output(path, format=format, overwrite=overwrite, size=image.size)
+        chosen = check_output(
+            path, format=format, overwrite=overwrite, size=image.size, make_folder=make_folder
+        )
         data = _encode(image, chosen)
+        if make_folder:
+            make_folders(path.parent)
         with atomic_write(path, overwrite=overwrite) as file:
             file.write(data)
     else:
@@ -112,8 +122,14 @@ def _encode(image: Image, chosen: Format) -> bytes | memoryview:
     """Return the file's bytes, made in memory: only then is anything written anywhere."""
     pixels = image_to_array(image, chosen.depth_for(image.dtype))
     profile = image.icc_profile if pixels.ndim == 3 else None
+    if image.coverage is not None and chosen.has_alpha and image.coverage.min() == 0:
+        pixels = _with_alpha(pixels, image.coverage)
     try:
+        if chosen.name == "tiff" and _has_alpha(pixels):
+            return _encode_tiff_with_alpha(pixels, profile)
         if pixels.ndim == 3 and pixels.dtype != np.uint8:
+            if pixels.shape[2] == 2:
+                pixels = pixels[..., [0, 0, 0, 1]]  # OpenCV writes no grey with alpha
             encoded = _encode_deep_colour(pixels, chosen)
             if profile is None:
                 return encoded
@@ -130,6 +146,35 @@ def _encode(image: Image, chosen: Format) -> bytes | memoryview:
     except (OSError, RuntimeError, ValueError, struct.error) as error:
         # Too large for the format's own fields, for one (a TIFF ends at 4 GiB).
         raise ResourceError(f"{image.name} cannot be encoded as {chosen.name}: {error}") from None
+
+
+def _with_alpha(pixels: npt.NDArray[Any], coverage: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    """Return pixels that are transparent where there is no data, (H, W, 2) or (H, W, 4)."""
+    alpha = np.where(coverage == 0, 0, full_scale(pixels.dtype)).astype(pixels.dtype)
+    return np.dstack((pixels, alpha))
+
+
+def _has_alpha(pixels: npt.NDArray[Any]) -> bool:
+    return pixels.ndim == 3 and pixels.shape[2] != 3
+
+
+def _encode_tiff_with_alpha(pixels: npt.NDArray[Any], profile: bytes | None) -> bytes:
+    """Encode TIFF whose tags say that the last channel is alpha, which OpenCV leaves out."""
+    import tifffile
+
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer,
+        pixels,
+        photometric="rgb" if pixels.shape[2] == 4 else "minisblack",
+        planarconfig="contig",
+        extrasamples=["unassalpha"],
+        compression="zlib",
+        iccprofile=profile,
+        metadata=None,
+        software=False,
+    )
+    return buffer.getvalue()
 
 
 def _encode_deep_colour(pixels: npt.NDArray[Any], chosen: Format) -> memoryview:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lkcfuse.errors import InputError, UsageError
-from lkcfuse.pairs.pairing import list_images, match_stems
+from lkcfuse.metrics.naming import BY_STEM, Naming, by_pair, match_sources
+from lkcfuse.pairs.pairing import list_images
+from lkcfuse.pairs.patterns import Side, parse_pattern
 from lkcfuse.remote import Location
 
 MAXIMUM = "maximum"
@@ -74,12 +76,19 @@ class FusedPair(NamedTuple):
     fused: Location | None
 
 
-def plan_paths(first: Path, second: Path, fused: Sequence[Path], reference: Path | None) -> Plan:
+def plan_paths(
+    first: Path,
+    second: Path,
+    fused: Sequence[Path],
+    reference: Path | None,
+    naming: Naming = BY_STEM,
+) -> Plan:
     """Plan to score either folders or single files; see `plan_folders` and `plan_files`.
 
     Raises:
         InputError: A path does not exist, or as `plan_folders`.
-        UsageError: Some are folders and some are files, or two methods are the same.
+        UsageError: Some are folders and some are files, single files are given a naming, or two
+            methods are the same.
     """
     paths = [first, second, *fused, *([reference] if reference is not None else [])]
     for path in paths:
@@ -91,8 +100,11 @@ def plan_paths(first: Path, second: Path, fused: Sequence[Path], reference: Path
         raise UsageError(
             f"{folders[0]} is a folder and {single} is a file: give folders, or single files"
         )
-    plan = plan_folders if folders else plan_files
-    return plan(first, second, fused, reference)
+    if folders:
+        return plan_folders(first, second, fused, reference, naming)
+    if naming != BY_STEM:
+        raise UsageError("--match and --prefer choose files of folders, and single files are given")
+    return plan_files(first, second, fused, reference)
 
 
 def plan_files(first: Path, second: Path, fused: Sequence[Path], reference: Path | None) -> Plan:
@@ -111,7 +123,13 @@ def plan_files(first: Path, second: Path, fused: Sequence[Path], reference: Path
     return Plan((Case(first.stem, first, second, methods, reference),), tuple(methods))
 
 
-def plan_folders(first: Path, second: Path, fused: Sequence[Path], reference: Path | None) -> Plan:
+def plan_folders(
+    first: Path,
+    second: Path,
+    fused: Sequence[Path],
+    reference: Path | None,
+    naming: Naming = BY_STEM,
+) -> Plan:
     """Plan to score folders, whose files belong together by their stems.
 
     Args:
@@ -119,28 +137,30 @@ def plan_folders(first: Path, second: Path, fused: Sequence[Path], reference: Pa
         second: Folder of the second sources.
         fused: One folder for each method, which is called by the folder's name.
         reference: Folder of the ground truths, if any.
+        naming: How names differ.
 
     Raises:
-        InputError: A folder cannot be used or has two files of one stem (see `list_images`), or
+        InputError: A folder cannot be used or has two files of one stem (see `scan_folder`), or
             nothing belongs together.
-        UsageError: Two methods are the same folder, or the two sources.
+        UsageError: Two methods are the same folder, or the two sources; or the pattern makes no
+            sense.
     """
-    if first.resolve() == second.resolve():
+    if first.resolve() == second.resolve() and naming.pattern is None:
         raise UsageError(f"{first} and {second} are the same folder: name both sources")
-    found = match_stems(first, second)
+    found, sides = match_sources(first, second, naming)
     notes = [
         *_listed(f"no partner in {second}", found.only_first),
         *_listed(f"no partner in {first}", found.only_second),
+        *found.notes,
     ]
     if not found.pairs:
-        raise InputError(
-            f"{first} and {second} have no file names in common: a pair is two files of one stem"
-        )
+        raise InputError(f"{first} and {second} hold no pair: {found.reason}")
     sources = [Case(pair.stem, pair.first, pair.second) for pair in found.pairs]
     methods = {
-        name: list_images(folder) for name, folder in zip(_method_names(fused), fused, strict=True)
+        name: list_images(folder, prefer=naming.prefer)
+        for name, folder in zip(_method_names(fused), fused, strict=True)
     }
-    return _plan(sources, methods, fused, reference, notes)
+    return _plan(sources, methods, fused, reference, notes, sides)
 
 
 def plan_batch(
@@ -148,6 +168,7 @@ def plan_batch(
     fused: Sequence[Path],
     reference: Path | None,
     notes: Sequence[str] = (),
+    naming: Naming = BY_STEM,
 ) -> Plan:
     """Plan to score a batch by its journal, next to what other methods made of the same pairs.
 
@@ -156,19 +177,24 @@ def plan_batch(
         fused: The batch's folder, then a folder for each other method.
         reference: Folder of the ground truths, if any.
         notes: What the user should know about the batch, a line each.
+        naming: How other methods name their files: the batch's name first, or a pair's.
 
     Raises:
         InputError: The journal has no pairs, or as `plan_folders`.
-        UsageError: Two methods are the same folder.
+        UsageError: Two methods are the same folder, or the pattern makes no sense.
     """
     finished = {pair.name: pair.fused for pair in pairs if pair.fused is not None}
     if not finished:
         raise InputError(f"the journal in {fused[0]} has no finished pairs: run the batch first")
     own, *others = _method_names(fused)
     methods: dict[str, Mapping[str, Location]] = {own: finished}
-    methods |= {name: list_images(folder) for name, folder in zip(others, fused[1:], strict=True)}
+    methods |= {
+        name: list_images(folder, prefer=naming.prefer)
+        for name, folder in zip(others, fused[1:], strict=True)
+    }
     sources = [Case(pair.name, pair.first, pair.second) for pair in pairs]
-    return _plan(sources, methods, fused, reference, [*notes])
+    sides = parse_pattern(naming.pattern) if naming.pattern is not None else None
+    return _plan(sources, methods, fused, reference, [*notes], sides)
 
 
 def with_baselines(plan: Plan) -> Plan:
@@ -189,14 +215,19 @@ def _plan(
     folders: Sequence[Path],
     reference: Path | None,
     notes: list[str],
+    sides: tuple[Side, ...] | None = None,
 ) -> Plan:
-    stems = {source.name for source in sources}
+    stems = {source.name: None for source in sources}
+    if sides is not None:
+        methods = {method: by_pair(images, stems, sides) for method, images in methods.items()}
     for images, folder in zip(methods.values(), folders, strict=True):
-        missing = len(stems - images.keys())
+        missing = len(stems.keys() - images.keys())
         if missing == len(stems):
+            how = "by their stems" if sides is None else "by the pattern or by their stems"
             raise InputError(
-                f"{folder} holds a fused image for none of the {len(stems)} pairs: "
-                "files belong together by their stems"
+                f"{folder} holds a fused image for none of the {len(stems)} pairs: files belong "
+                f"together {how}, and one is called '{next(iter(images))}' where a pair is called "
+                f"'{next(iter(stems))}'; say how they differ with --match"
             )
         if missing:
             notes.append(
@@ -206,7 +237,7 @@ def _plan(
         strangers = [path for stem, path in images.items() if stem not in stems]
         notes += _listed("of no pair", strangers)
     references = list_images(reference) if reference is not None else {}
-    missing = len(stems - references.keys())
+    missing = len(stems.keys() - references.keys())
     if reference is not None and missing:
         if missing == len(stems):
             raise InputError(f"{reference} holds a ground truth for none of the {len(stems)} pairs")

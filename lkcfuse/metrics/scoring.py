@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 
 from lkcfuse.errors import LkcfuseError, ResourceError
-from lkcfuse.images import Image, read_image
+from lkcfuse.images import Image, ReadOptions, read_image
 from lkcfuse.metrics.cases import MAXIMUM, Case, Plan
 from lkcfuse.metrics.evaluator import evaluate
 from lkcfuse.metrics.plane import FloatArray, Plane, planes
 from lkcfuse.metrics.registry import Needs, select
 from lkcfuse.metrics.workers import WorkerPool
+from lkcfuse.pairs.options import SOURCE
 from lkcfuse.remote import Location
 
 #: Starting a process costs about as much as scoring this many images.
@@ -178,7 +179,7 @@ def _score_case(case: Case, names: list[str], baselines: tuple[str, ...]) -> _Re
 
     sources: tuple[Plane, ...] = ()
     with failing_alone():
-        sources = planes(_read(case.first, result), _read(case.second, result))
+        sources = planes(_read(case.first, result, SOURCE), _read(case.second, result, SOURCE))
     if not sources:
         return result
     a, b = sources
@@ -215,8 +216,8 @@ def _baseline(method: str, a: FloatArray, b: FloatArray) -> FloatArray:
     return mean
 
 
-def _read(path: Location, result: _Result) -> Plane:
-    image = read_image(path)
+def _read(path: Location, result: _Result, options: ReadOptions | None = None) -> Plane:
+    image = read_image(path, options)
     result.notes.extend(image.notes)
     return Plane(levels_of(image), str(path))
 

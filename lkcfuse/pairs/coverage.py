@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from lkcfuse.images.colour import FloatArray
-from lkcfuse.images.samples import Samples, row_bands
+from lkcfuse.images.image import Image
+from lkcfuse.images.samples import Samples, row_bands, to_unit
 
 Coverage = npt.NDArray[np.uint8]
 Gaps = tuple[Coverage | None, Coverage | None]
 """Where the first source and the second have data, as `Image.coverage`."""
 
 SEAM = 8
-"""Pixels inside its border over which a source with gaps fades into the result."""
+"""Pixels of a gap over which the fusion fades into the other source."""
+
+
+# What a lid or a dropped frame leaves of 8 bits after JPEG; of more, any difference may be signal.
+_CONSTANT_LEVELS = 2 / 255
+
+
+def is_constant(image: Image) -> bool:
+    """Whether an image has one luma everywhere it has data, or no data at all."""
+    tolerance = _CONSTANT_LEVELS if image.dtype.itemsize == 1 else 0.0
+    low, high = np.inf, -np.inf
+    for rows in row_bands(*image.size):
+        band = replace(image, luma_samples=image.luma_samples[rows]).luma
+        if image.coverage is not None:
+            band = band[image.coverage[rows] == 255]
+        if band.size:
+            low, high = min(low, float(band.min())), max(high, float(band.max()))
+        if high - low > tolerance:
+            return False
+    return True
+
+
+def join(gaps: Gaps) -> Coverage | None:
+    """Return where either source has data; None for everywhere."""
+    if gaps[0] is None or gaps[1] is None:
+        return None
+    joined: Coverage = np.maximum(gaps[0], gaps[1])
+    return None if joined.min() > 0 else joined
 
 
 def fill_gaps(planes: FloatArray, coverages: Gaps) -> None:
@@ -41,43 +71,41 @@ def fill_gaps(planes: FloatArray, coverages: Gaps) -> None:
 def blend_over_gaps(fused: FloatArray, first: FloatArray, second: FloatArray, gaps: Gaps) -> None:
     """Replace a fused luma where a source has no data, in place.
 
+    The seam lies in the gap: what a network makes of a filled gap is the other source or nearly,
+    so that the fusion can fade there, and keeps every pixel that both sources show.
+
     Args:
-        fused: (H, W) float32 luma of the fusion; becomes the result, black where neither has data.
+        fused: (H, W) float32 luma of the fusion of two filled sources; becomes the result, black
+            where neither has data.
         first: Luma of the first source.
         second: Luma of the second source.
         gaps: Where they have data.
     """
-    one, other = _seam(gaps[0], fused.shape), _seam(gaps[1], fused.shape)
-    both = one * other
-    only_first, only_second = one - both, other - both
-    # Inside a seam the source's own weight falls before its data end: there it may still be taken.
-    total = both + only_first + only_second
-    lost = total <= 0
-    fused *= both
-    fused += only_first * first
-    fused += only_second * second
-    np.divide(fused, total, out=fused, where=~lost)
-    fused[lost] = 0
+    for coverage, other in ((gaps[0], second), (gaps[1], first)):
+        if coverage is not None:
+            hole = coverage == 0
+            share = _share_of_fusion(coverage)[hole]
+            fused[hole] = share * fused[hole] + (1 - share) * other[hole]
+    if gaps[0] is not None and gaps[1] is not None:
+        fused[(gaps[0] == 0) & (gaps[1] == 0)] = 0
 
 
 def without_gaps(samples: Samples, coverage: Coverage | None) -> Samples:
-    """Return RGB samples that are black, and so without chroma, where there is no data."""
+    """Return RGB samples with as much chroma as there is data: none where there is none."""
     if coverage is None:
         return samples
-    known: Samples = samples.copy()
-    known[coverage == 0] = 0
+    known = to_unit(samples)
+    known *= (coverage.astype(np.float32) / 255)[..., None]
     return known
 
 
-def _seam(coverage: npt.NDArray[np.uint8] | None, size: tuple[int, ...]) -> FloatArray:
-    """Return a source's weight: 0 without data, rising to its coverage over `SEAM` pixels."""
-    if coverage is None:
-        return np.ones(size, np.float32)
+def _share_of_fusion(coverage: Coverage) -> FloatArray:
+    """Return 1 where a source has data, falling to 0 over `SEAM` pixels where it has none."""
     import cv2
 
-    # A ring around the whole: the picture's own border is no seam.
-    inside = cv2.copyMakeBorder((coverage > 0).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    distance = cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1]
-    weight: FloatArray = np.clip(distance / SEAM, 0, 1).astype(np.float32)
-    weight *= coverage.astype(np.float32) / 255
-    return weight
+    hole = (coverage == 0).astype(np.uint8)
+    if hole.all():
+        return np.zeros(coverage.shape, np.float32)
+    distance = cv2.distanceTransform(hole, cv2.DIST_L2, 3)
+    share: FloatArray = np.clip(1 - distance / SEAM, 0, 1).astype(np.float32)
+    return share

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,9 @@ import numpy as np
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.images.colour import FloatArray
 from lkcfuse.images.image import Image
-from lkcfuse.pairs.coverage import Gaps, fill_gaps
+from lkcfuse.notes import CodedWarning
+from lkcfuse.pairs.coverage import Gaps, fill_gaps, is_constant
 from lkcfuse.tasks import Task
-
-# A camera with 10 to 14 bits, or one that writes temperatures, fills no more of a 16-bit file.
-_SENSOR_SPAN = (1 << 14) - 1
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Pair:
 
         Args:
             order: `first` and `second`, in the order of the network's channels.
-            invert_first: The first image is black-hot: invert it, but for what is transparent.
+            invert_first: The first image is black-hot: invert it.
 
         Returns:
             (2, H, W) float32 in [0, 1]; nothing else of the image's size is made on the way.
@@ -78,6 +76,13 @@ class Pair:
         """Where the first and the second image have data, (H, W); None for everywhere."""
         return self.first.coverage, self.second.coverage
 
+    def constant(self) -> str | None:
+        """Return the source that alone has one value everywhere: `first`, `second`, or None."""
+        constant = [is_constant(image) for image in (self.first, self.second)]
+        if constant[0] == constant[1]:
+            return None
+        return "first" if constant[0] else "second"
+
     def notes(self, task: Task) -> tuple[str, ...]:
         """Return what the user should know about the pair, a line each.
 
@@ -85,30 +90,17 @@ class Pair:
             task: The task it is to be fused for.
         """
         notes = self.first.notes + self.second.notes
-        notes += tuple(note for image in (self.first, self.second) for note in _flat(image))
         swapped = task.ordered and task.chroma == "second"
         if swapped and self.first.is_coloured() and not self.second.is_coloured():
             notes += (
-                f"{self.first.name} is coloured and {self.second.name} is not: are they swapped? "
-                f"The {task.first} image comes first, and colour is taken from the second",
+                CodedWarning(
+                    "task",
+                    f"{self.first.name} is coloured and {self.second.name} is not: are they "
+                    f"swapped? The {task.first} image comes first, and colour is taken from the "
+                    "second",
+                ),
             )
         return notes
-
-
-def _flat(image: Image) -> Iterator[str]:
-    """Tell of raw counts of a sensor, which would come out dark or flat."""
-    samples = image.luma_samples
-    if samples.dtype != np.uint16:
-        return
-    has_alpha = samples.ndim == 3 and samples.shape[2] in (2, 4)
-    levels = samples[..., :-1] if has_alpha else samples
-    darkest, brightest = int(levels.min()), int(levels.max())
-    if 0 < brightest - darkest <= _SENSOR_SPAN:
-        yield (
-            f"{image.name} fills less than a quarter of its 16-bit range "
-            f"({darkest} to {brightest}): "
-            "stretch its contrast for a fusion that is not dark or flat"
-        )
 
 
 def check_files(first: object, second: object, output: object = None) -> None:

@@ -133,7 +133,33 @@ def batch_report(
                 None if record is None else record.seconds.get("fuse"),
             )
         )
-    return Report(title, task, tuple(metrics), (method,), tuple(pairs), tuple(settings))
+    return Report(
+        title,
+        task,
+        tuple(metrics),
+        (method,),
+        tuple(pairs),
+        tuple(settings),
+        notes=(*_cautions(task), *_warnings(outcomes)),
+    )
+
+
+def _cautions(task: Task) -> tuple[str, ...]:
+    return () if task.caution is None else (task.caution,)
+
+
+def _warnings(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """Return a line for each code of warning: how many pairs have it, and the first message."""
+    found: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.record is not None:
+            for code, message in {w["code"]: w["message"] for w in outcome.record.warnings}.items():
+                found.setdefault(code, []).append(message)
+    return tuple(
+        f"{code}: {messages[0]}"
+        + (f" (and {len(messages) - 1} more of {len(outcomes)} pairs)" if len(messages) > 1 else "")
+        for code, messages in sorted(found.items())
+    )
 
 
 def eval_report(
@@ -177,5 +203,5 @@ def eval_report(
         tuple(pairs),
         tuple(settings),
         plan.baselines,
-        plan.notes,
+        (*_cautions(task), *plan.notes),
     )

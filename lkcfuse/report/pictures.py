@@ -16,7 +16,8 @@ from lkcfuse.cpus import available_cpus
 from lkcfuse.errors import InputError
 from lkcfuse.images import read_image
 from lkcfuse.images.preview import Pixels, encode_preview, preview_pixels, shrink
-from lkcfuse.report.content import Pair
+from lkcfuse.pairs.options import SOURCE
+from lkcfuse.report.content import FIRST, SECOND, Pair
 
 TOTAL_BYTES = 48_000_000
 """All pictures of a report together, in base64; page and scores come on top."""
@@ -134,7 +135,7 @@ def _picture(pair: Pair, room: int) -> Pictured:
     missing: dict[str, str] = {}
     for name, path in pair.files.items():
         try:
-            image = read_image(path)
+            image = read_image(path, SOURCE if name in (FIRST, SECOND) else None)
         except InputError as error:
             missing[name] = str(error)
             continue

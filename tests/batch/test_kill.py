@@ -244,9 +244,12 @@ def test_a_disk_that_fills_up_stops_the_run_and_the_next_one_finishes(way, comma
     assert 0 < len(kept) < len(NAMES)
 
     from lkcfuse.batch import plan_folders
+    from lkcfuse.images import ReadOptions
+    from lkcfuse.pairs import PairOptions
 
     sources = (tmp_path / "ir", tmp_path / "vis")
-    run(plan=plan_folders(*sources, reference, format="bmp"))
-    outcomes = run(plan=plan_folders(*sources, fused, format="bmp"))
+    as_commands_read = PairOptions(first=ReadOptions(value_range="auto", palette="auto"))
+    run(plan=plan_folders(*sources, reference, format="bmp"), options=as_commands_read)
+    outcomes = run(plan=plan_folders(*sources, fused, format="bmp"), options=as_commands_read)
     assert sum(outcome.status == "verified" for outcome in outcomes) == len(kept)
     assert contents(fused) == contents(reference)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from lkcfuse.batch import Listed, plan_folders, plan_list
@@ -99,6 +101,42 @@ def test_a_source_is_never_an_output(tmp_path, monkeypatch):
     monkeypatch.chdir(touch(tmp_path, "1.png", "2.png"))
     with pytest.raises(UsageError, match=r"1\.png is a source"):
         plan_list([Listed("1.png", "2.png")], tmp_path)
+
+
+def sources_of(listed, folder, **options):
+    (pair,) = plan_list([listed], folder / "out", **options).pairs
+    return pair.first, pair.second, pair.name
+
+
+def test_backslashes_and_homes_in_lists(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    folders = (tmp_path / "a", tmp_path / "b")
+    windows = Listed("day\\1.png", "day\\1.jpg", "x\\one")
+    expected = (tmp_path / "a" / "day" / "1.png", tmp_path / "b" / "day" / "1.jpg", "x/one")
+    assert sources_of(windows, tmp_path, folders=folders) == expected
+    unnamed = Listed("day\\1.png", "day\\1.jpg")
+    assert sources_of(unnamed, tmp_path, folders=folders)[2] == "day/1"
+    at_home = Listed("~/ir/1.png", "~\\vis\\1.png")
+    home = tmp_path / "home"
+    assert sources_of(at_home, tmp_path) == (home / "ir" / "1.png", home / "vis" / "1.png", "1")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a backslash is no letter elsewhere")
+def test_a_file_whose_name_has_a_backslash_or_a_tilde(tmp_path):
+    touch(tmp_path / "a", "x\\1.png", "~/2.png")
+    folders = (tmp_path / "a", tmp_path / "b")
+    odd = Listed("x\\1.png", "1.png", "one")
+    assert sources_of(odd, tmp_path, folders=folders)[0] == tmp_path / "a" / "x\\1.png"
+    assert sources_of(Listed("x\\1.png", "1.png"), tmp_path, folders=folders)[2] == "x\\1"
+    odd = Listed("~/2.png", "2.png", "two")
+    assert sources_of(odd, tmp_path, folders=folders)[0] == tmp_path / "a" / "~" / "2.png"
+
+
+@pytest.mark.parametrize("word", [".", "..", "/", "a/..", "a/", "\\", "~/"])
+def test_listed_folders_are_refused(tmp_path, word):
+    for listed in (Listed(word, "1.png"), Listed("1.png", word)):
+        with pytest.raises(InputError, match="is listed, which is a folder"):
+            plan_list([listed], tmp_path)
 
 
 def test_nothing_listed(tmp_path):

@@ -113,6 +113,35 @@ def test_dry_run_shows_pairs_and_outputs_and_writes_nothing(lkcfuse, scene):
     assert not (scene / "fused").exists()
 
 
+def test_dry_run_looks_at_every_file_and_tells_what_is_alike_once(lkcfuse, scene, settings):
+    for name in ("1", "2", "day/1"):
+        write_noise(scene / "vis" / f"{name}.bmp", 40, 50)
+    (scene / "ir" / "day" / "2.png").write_bytes(b"no image")
+    before = contents(scene)
+    done = lkcfuse("batch", "ir", "vis", "--dry-run", *settings)
+    assert done.code == 1
+    assert len(done.text.splitlines()) == len(NAMES) - 4
+    sizes, kind, end = done.err.splitlines()[1:]
+    assert "1: ir/1.png has" in sizes
+    assert sizes.endswith("(likewise 2 more pairs: 2, day/1)")
+    assert "day/2: ir/day/2.png is a text file" in kind
+    assert end == "lkcfuse: error: 4 of 6 pairs would fail"
+    assert contents(scene) == before
+    records = lkcfuse("batch", "ir", "vis", "--dry-run", "--json", *settings).text.splitlines()
+    statuses = [json.loads(record)["status"] for record in records]
+    assert (statuses.count("failed"), statuses.count("planned")) == (4, 2)
+    run = lkcfuse("batch", "ir", "vis", *settings)
+    assert run.code == 1
+    assert "4 of 6 pairs failed" in run.err
+
+
+def test_dry_run_names_listed_files_that_are_not_there(lkcfuse, scene):
+    Path("win.csv").write_text("ir\\1.png,vis\\1.bmp\nir\\no.png,vis\\no.bmp\n")
+    done = lkcfuse("batch", "--pairs", "win.csv", "--dry-run")
+    assert (done.code, done.text) == (1, "ir/1.png\tvis/1.bmp\tfused/1.png\n")
+    assert "no: ir/no.png does not exist" in done.err
+
+
 def test_strict(lkcfuse, scene):
     assert lkcfuse("batch", "ir", "vis", "--strict", "--dry-run").code == 0
     (scene / "vis" / "2.bmp").unlink()
@@ -134,8 +163,8 @@ def test_strict(lkcfuse, scene):
         (("ir", "vis", "-o", "file", "--dry-run"), 2, ["is a file"]),
         (("ir", "vis", "-o", "no/such/out", "--dry-run"), 2, ["mkdir -p no/such"]),
         (("ir", "vis", "-o", "file/out"), 2, ["file is a file"]),
-        (("ir/1.png", "vis/1.bmp"), 2, ["files", "lkcfuse fuse"]),
-        (("ir/1.png", "vis"), 3, ["ir/1.png is a file: name the folder"]),
+        (("ir/1.png", "vis/1.bmp"), 2, ["two folders", "ir/1.png", "lkcfuse batch ir vis"]),
+        (("ir/1.png", "vis"), 2, ["two folders", "ir/1.png", "lkcfuse batch ir vis"]),
         (("ir", "vis", "--task", "ir-viz"), 2, ["ir-viz"]),
         (("ir", "vis", "--format", "gif"), 2, ["gif"]),
         (("ir", "vis", "--match", "x"), 2, ["pattern"]),
@@ -145,6 +174,9 @@ def test_strict(lkcfuse, scene):
         (("ir", "vis", "--pairs", "no.csv"), 3, ["no.csv does not exist"]),
         (("ir", "vis", "--pairs", "no.csv", "--match", "{}={}"), 2, ["give one"]),
         (("ir", "vis", "--from-stdin"), 2, ["--from-stdin"]),
+        (("ir", "vis", "--pairs", "no.csv", "--prefer", "tiff"), 2, ["--prefer", "list"]),
+        (("ir", "vis", "--prefer", "doc"), 2, ["--prefer doc"]),
+        (("ir", "vis", "--match", "{}={}={}"), 2, ["makes no sense"]),
         (("ir", "vis", "--metrics", "-"), 2, ["--metrics"]),
         (("ir", "vis", "--tile", "big"), 2, ["--tile big"]),
         (("ir", "vis", "--memory", "much"), 2, ["--memory much"]),
@@ -197,6 +229,18 @@ def test_a_pattern(lkcfuse, scene, settings):
         write_noise(scene / "mixed" / name, 5, 4, seed=index)
     done = lkcfuse("batch", "mixed", "mixed", "--match", "a_{}=b_{}", *settings)
     assert (done.code, done.text) == (0, "fused/a_1.png\n"), done.err
+
+
+def test_what_is_skipped_is_counted_and_prefer_chooses(lkcfuse, scene):
+    for name in ("notes.txt", "clip.mp4"):
+        (scene / "ir" / name).touch()
+    done = lkcfuse("batch", "ir", "vis", "--dry-run")
+    assert "6 pairs; skipped in ir: 2 files by their suffix (.mp4, .txt)\n" in done.err
+    write_noise(scene / "vis" / "1.tif", 12, 17)
+    lkcfuse("batch", "ir", "vis", "--dry-run").assert_fails(3, "--prefer bmp or --prefer tif")
+    done = lkcfuse("batch", "ir", "vis", "--dry-run", "--prefer", "tiff")
+    assert done.text.splitlines()[0] == "ir/1.png\tvis/1.tif\tfused/1.png"
+    assert "skipped in vis: 1 by --prefer" in done.err
 
 
 def test_pairs_from_stdin_and_paths_for_xargs(lkcfuse_process, scene, settings):

@@ -82,6 +82,17 @@ def test_prints_the_summary(lkcfuse, folders):
     assert "never rank methods by these alone" in text
 
 
+def test_fused_images_of_other_names(lkcfuse, folders):
+    plain = lkcfuse("eval", *OURS, "--metrics", "MI", "--json")
+    for path in list(folders.glob("ours/**/*.png")):
+        path.rename(path.with_stem(f"{path.stem}_CBF"))
+        path.with_stem(f"{path.stem}_other").write_bytes(b"no image, and of no pair")
+    lkcfuse("eval", *OURS).assert_fails(3, "none of the 2 pairs", "'1_CBF'", "--match")
+    done = lkcfuse("eval", *OURS, "--metrics", "MI", "--json", "--match", "{}={}_CBF")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.text) == json.loads(plain.text)
+
+
 def test_baselines_and_ground_truths(lkcfuse, folders):
     done = lkcfuse("eval", *OURS, "--baselines", "--gt", "ours", "--gt-free", "-")
     assert done.code == 0, done.err
@@ -223,6 +234,8 @@ def test_files_without_a_partner_are_said(lkcfuse, folders):
         ((*OURS, "--gt-free", "s3://b/m.csv"), 2, ["s3://b/m.csv is a URL"]),
         (("--fused", "s3://b/f", "--a", "ir", "--b", "vis"), 2, ["s3://b/f is a URL"]),
         ((*OURS, "--workers", "0"), 2, ["--workers"]),
+        ((*OURS, "--match", "{}=x"), 2, ["makes no sense"]),
+        ((*OURS, "--prefer", "doc"), 2, ["--prefer doc"]),
     ],
 )
 def test_wrong_usage(lkcfuse, folders, words, code, said):

@@ -104,6 +104,7 @@ def test_json(lkcfuse, pair, settings, tmp_path):
         "threads": 1,
         "width": 9,
         "height": 12,
+        "warnings": [],
     }
 
 
@@ -147,9 +148,12 @@ def test_two_sizes(lkcfuse, pair, tmp_path):
     done.assert_fails(3, "ir.png has 9x12", "big.png has 20x10")
 
 
-def test_missing_output_folder(lkcfuse, pair, tmp_path):
-    done = lkcfuse("fuse", *pair, "-o", tmp_path / "no" / "out.png", *UNKNOWN)
-    done.assert_fails(2, "out.png", "mkdir -p")
+def test_the_output_folder_is_made_when_there_is_something_to_write(lkcfuse, pair, tmp_path):
+    output = tmp_path / "new" / "folder" / "out.png"
+    lkcfuse("fuse", *pair, "-o", output, *UNKNOWN).assert_fails(4, "such.safetensors")
+    assert not (tmp_path / "new").exists()
+    assert lkcfuse("fuse", *pair, "-o", output).code == 0
+    assert output.is_file()
 
 
 @pytest.mark.parametrize("output", ["out.webp", "-"])
@@ -194,7 +198,61 @@ def test_wrong_options(lkcfuse, pair, tmp_path, options, code, word):
 
 
 def test_no_output(lkcfuse, pair):
-    lkcfuse("fuse", *pair).assert_fails(2, "--output", "lkcfuse fuse --help")
+    lkcfuse("fuse", *pair).assert_fails(2, "the output is missing", f"{pair[1]} -o fused.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["ir/1.png"], "lkcfuse fuse A B -o fused.png"),
+        (["ir/1.png", "vis/1.png", "out.png"], "lkcfuse fuse ir/1.png vis/1.png -o out.png"),
+        (["ir/1.png", "-o", "out.png"], "got one, ir/1.png"),
+        (["ir/1.png", "ir/2.png", "vis/1.png", "vis/2.png"], "lkcfuse batch ir vis"),
+        (["ir/1.png", "ir/2.png", "vis/1.png", "-o", "x.png"], "lkcfuse batch ir vis"),
+        (["ir/*.tif", "vis/*.tif", "-o", "out.png"], "no file matches ir/*.tif"),
+        (["ir", "vis", "-o", "out.png"], "lkcfuse batch ir vis"),
+    ],
+)
+def test_words_that_make_no_pair_are_answered_with_what_to_type(
+    lkcfuse, tmp_path, monkeypatch, words, told
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("ir/1.png", "ir/2.png", "vis/1.png", "vis/2.png"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(b"")
+    lkcfuse("fuse", *words).assert_fails(2, told)
+    assert not Path("out.png").exists()
+
+
+@pytest.mark.parametrize("words", [["ir/1.png", "vis/1.png"], ["ir/*.png", "vis/*.png"]])
+def test_batch_told_files_names_the_folders(lkcfuse, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    for name in ("ir/1.png", "vis/1.png"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(b"")
+    lkcfuse("batch", *words, "-o", "out").assert_fails(2, "lkcfuse batch ir vis")
+
+
+def test_one_file_with_a_fourth_channel_is_split(lkcfuse, pair, tmp_path):
+    thermal = read_image(pair[0]).luma_samples
+    visible = read_image(pair[1]).luma_samples
+    four = np.dstack([*([visible] * 3 if visible.ndim == 2 else [visible]), thermal])
+    PIL.Image.fromarray(four).save(tmp_path / "rgbt.png")
+    outputs = [tmp_path / "two.png", tmp_path / "one.png"]
+    assert lkcfuse("fuse", *pair, "-o", outputs[0]).code == 0
+    assert lkcfuse("fuse", tmp_path / "rgbt.png", "--split", "-o", outputs[1]).code == 0
+    np.testing.assert_array_equal(*(image_to_array(read_image(path)) for path in outputs))
+
+
+def test_strength_blends_the_second_source_with_the_fusion(lkcfuse, pair, tmp_path):
+    lumas = []
+    for strength in ("0", "0.5", "1"):
+        output = tmp_path / f"{strength}.tif"
+        assert lkcfuse("fuse", *pair, "--strength", strength, "-o", output).code == 0
+        lumas.append(read_image(output).luma)
+    np.testing.assert_allclose(lumas[0], read_image(pair[1]).luma, atol=0.003)
+    np.testing.assert_allclose(lumas[1], (lumas[0] + lumas[2]) / 2, atol=0.005)
+    assert np.abs(lumas[2] - lumas[0]).mean() > 0.01
 
 
 def test_streams_that_cannot_be(lkcfuse, pair):

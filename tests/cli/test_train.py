@@ -233,7 +233,7 @@ def test_what_is_odd_about_the_images_is_told_once(
     words = ("train", "--data", data, "-o", tmp_path / "w.safetensors", "--recipe", recipe, *TINY)
     done = lkcfuse(*words)
     assert done.code == 0
-    told = [line for line in done.err.splitlines() if "stretch its contrast" in line]
+    told = [line for line in done.err.splitlines() if "fills less than a quarter" in line]
     assert len(told) == len(set(told)) == 6
 
 

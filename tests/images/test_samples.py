@@ -8,20 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lkcfuse.images import Image, image_from_array, image_to_array, read_image, samples
-from lkcfuse.images.samples import is_grey, row_bands, swap_red_and_blue, to_unit
+from lkcfuse.images.samples import is_grey, row_bands, swap_red_and_blue
 
 
 @given(st.integers(1, 3000), st.integers(1, 1_000_000))
 def test_bands_cover_every_row_once(height, width):
     rows = [row for band in row_bands(height, width) for row in range(height)[band]]
     assert rows == list(range(height))
-
-
-@pytest.mark.parametrize("channels", [2, 4])
-def test_alpha_weighs_the_colour(noise, channels):
-    array = noise(4, 5, channels)
-    wanted = (array[..., :-1] / 255) * (array[..., -1:] / 255)
-    np.testing.assert_allclose(to_unit(array), wanted.squeeze(), atol=1e-7)
 
 
 @pytest.mark.parametrize("turn", [lambda a: a, lambda a: a[:, ::-1], lambda a: a.swapaxes(0, 1)])
@@ -38,11 +31,6 @@ def test_grey_means_equal_to_the_last_pixel(noise, monkeypatch):
     assert is_grey(array)
     array[-1, -1, 2] ^= 1
     assert not is_grey(array)
-    # What cannot be seen has no colour.
-    hidden = np.dstack([array, np.full((9, 7), 255, np.uint8)])
-    assert not is_grey(hidden)
-    hidden[-1, -1, 3] = 0
-    assert is_grey(hidden)
 
 
 def test_red_and_blue_change_places(noise, monkeypatch):

@@ -198,3 +198,23 @@ def test_full_device(noise, name):
     with pytest.raises(ResourceError, match="/dev/full cannot be written"):
         write_image(image_from_array(noise(64, 64)), "/dev/full", format=name)
     assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_has_no_data_is_transparent(tmp_path, suffix, dtype, channels):
+    values = np.random.default_rng(0).random((9, 7, channels)).squeeze()
+    scale = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    array = (values * scale).astype(dtype)
+    array[:3] = 0
+    coverage = np.full((9, 7), 255, np.uint8)
+    coverage[:3] = 0
+    image = replace(image_from_array(array), coverage=coverage)
+    path = tmp_path / f"x.{suffix}"
+    write_image(image, path)
+    back = read_image(path)
+    np.testing.assert_array_equal(back.coverage, coverage)
+    np.testing.assert_allclose(back.luma, image.luma, atol=0.003)
+    write_image(image, tmp_path / "x.jpg")
+    assert read_image(tmp_path / "x.jpg").coverage is None

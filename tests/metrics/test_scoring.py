@@ -147,10 +147,13 @@ def test_notes_of_reading_are_handed_on_once(case, tmp_path):
     assert "b.tif" in note_b
 
 
-def test_advice_for_fusing_is_none_for_scoring(case, tmp_path):
+def test_sources_are_stretched_as_for_fusing_and_results_are_not(tmp_path):
     dim = noise(dtype=np.uint16) // 32
     files = [save(tmp_path / f"{name}.png", dim) for name in "abf"]
-    assert not score(plan_of(Case("1", *files[:2], {"ours": files[2]})), ["EN"]).notes
+    scores = score(plan_of(Case("1", *files[:2], {"ours": files[2]})), ["SD", "CC"])
+    assert [note.partition(" ")[0] for note in scores.notes] == [str(path) for path in files[:2]]
+    assert scores.scores[0].values["SD"] == pytest.approx(dim.std() / 257)
+    assert scores.scores[0].values["CC"] > 0.99
 
 
 def test_a_method_called_like_a_baseline_is_scored_by_its_files(case, tmp_path):

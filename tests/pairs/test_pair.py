@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from allocations import traced_peak
 
-from lkcfuse.images import image_from_array, read_image, samples
+from lkcfuse.images import image_from_array, samples
 from lkcfuse.pairs import Pair
-from lkcfuse.tasks import TASKS
 
 
 @pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
@@ -21,19 +22,30 @@ def test_the_stack_is_both_lumas_in_order(noise, order, invert):
         np.testing.assert_allclose(plane, wanted[source] / 255, atol=1e-6)
 
 
-@pytest.mark.parametrize("channels", [2, 4])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_what_is_transparent_stays_black_when_inverted(tmp_path, make_png, noise, channels, dtype):
-    array = noise(6, 5, channels, dtype=dtype)
-    array[:2, :, -1] = 0
-    (tmp_path / "x.png").write_bytes(make_png(array))
-    image = read_image(tmp_path / "x.png")
-    planes = Pair(image, image).stack(("first", "second"), invert_first=True)
-    unit = array / np.iinfo(dtype).max
-    grey = unit[..., 0] if channels == 2 else unit[..., :3] @ np.array([0.299, 0.587, 0.114])
-    np.testing.assert_allclose(planes[0], (1 - grey) * unit[..., -1], atol=2e-6)
-    assert not planes[0, :2].any()
-    np.testing.assert_allclose(planes[1], grey * unit[..., -1], atol=2e-6)
+@pytest.mark.parametrize("invert", [False, True])
+def test_the_stack_shows_the_other_source_through_what_is_transparent(noise, invert):
+    first, second = image_from_array(noise(6, 5)), image_from_array(noise(6, 5, 3)[::-1])
+    coverage = np.full((6, 5), 255, np.uint8)
+    coverage[:2], coverage[2] = 0, 51
+    plain = Pair(first, second).stack(("first", "second"), invert_first=invert)
+    seen = Pair(replace(first, coverage=coverage), second)
+    planes = seen.stack(("first", "second"), invert_first=invert)
+    share = coverage[..., None].squeeze() / 255
+    np.testing.assert_allclose(planes[0], share * plain[0] + (1 - share) * plain[1], atol=2e-6)
+    np.testing.assert_array_equal(planes[1], plain[1])
+
+
+@pytest.mark.parametrize("which", ["first", "second", None])
+def test_the_constant_source_is_named(noise, which):
+    images = {name: image_from_array(noise(6, 5)) for name in ("first", "second")}
+    if which is not None:
+        images[which] = image_from_array(np.full((6, 5), 7, np.uint8))
+    assert Pair(**images).constant() == which
+
+
+def test_of_two_constant_sources_neither_is_better():
+    flat = image_from_array(np.full((6, 5), 7, np.uint8))
+    assert Pair(flat, flat).constant() is None
 
 
 def test_the_stack_takes_its_own_memory_and_no_more(noise, monkeypatch):
@@ -43,21 +55,3 @@ def test_the_stack_takes_its_own_memory_and_no_more(noise, monkeypatch):
     with traced_peak() as peak:
         planes = pair.stack(invert_first=True)
         assert peak() < planes.nbytes * 1.06
-
-
-@pytest.mark.parametrize("shape", [(1, 2), (1, 2, 2), (1, 2, 4)])
-@pytest.mark.parametrize(
-    ("levels", "noted"),
-    [((0, 900), True), ((29_315, 30_845), True), ((0, 60_000), False), ((500, 500), False)],
-)
-def test_a_narrow_part_of_16_bits_is_noted(tmp_path, make_png, shape, levels, noted):
-    array = np.full(shape, 40_000, np.uint16)  # a transparency, where there is one
-    array.reshape(1, 2, -1)[..., : {2: 1, 4: 3}.get(shape[-1] if len(shape) > 2 else 0, 1)] = (
-        np.array(levels, np.uint16)[None, :, None]
-    )
-    (tmp_path / "x.png").write_bytes(make_png(array))
-    image = read_image(tmp_path / "x.png")
-    assert not any("16-bit range" in note for note in image.notes)
-    notes = [note for note in Pair(image, image).notes(TASKS["ir-vis"]) if "16-bit range" in note]
-    assert len(notes) == 2 * noted
-    assert all("x.png" in note and f"({levels[0]} to {levels[1]})" in note for note in notes)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lkcfuse.errors import InputError, UsageError
-from lkcfuse.pairs.pairing import list_images, match_stems
+from lkcfuse.pairs.listing import list_images, scan_folder
+from lkcfuse.pairs.pairing import match_stems
 
 
 @pytest.fixture
@@ -160,7 +161,119 @@ def test_the_fixed_parts_of_a_pattern_do_not_overlap(tree):
     assert [p.stem for p in match_stems(a, b, pattern="ab{}ba={}").pairs] == ["abxba"]
 
 
-@pytest.mark.parametrize("pattern", ["", "ir_{}", "ir=vis", "{}={}={}", "{}{}=x{}", "ir_{}.png={}"])
+def test_stars_stand_for_what_names_do_not_share(tree):
+    """A camera stamps the time, which differs by a second, and then counts."""
+    shots = ("101010_0001", "101014_0002", "101018_0003"), ("101010_0001", "101013_0002")
+    paths = [f"CAM_{shot}_{side}.JPG" for side, these in zip("TV", shots, strict=True)
+             for shot in these]  # fmt: skip
+    folder = tree("a", *paths)
+    found = match_stems(folder, folder, pattern="CAM_*_{}_T=CAM_*_{}_V")
+    assert [(p.stem, p.second.name) for p in found.pairs] == [
+        ("CAM_101010_0001_T", "CAM_101010_0001_V.JPG"),
+        ("CAM_101014_0002_T", "CAM_101013_0002_V.JPG"),
+    ]
+    assert found.only_first == (folder / "CAM_101018_0003_T.JPG",)
+
+
+def test_a_star_ends_at_a_folder(tree):
+    a, b = tree("a", "x/y/1.png", "x/2.png"), tree("b", "1.png", "2.png")
+    assert [p.stem for p in match_stems(a, b, pattern="x/{}={}").pairs] == ["x/2"]
+    found = match_stems(a, tree("c", "1.png", "2.png", "y/1.png"), pattern="*/{}={}")
+    assert [p.stem for p in found.pairs] == ["x/2", "x/y/1"]
+
+
+def test_two_placeholders_with_a_folder_between(tree):
+    frames = ("set00/V000/{}/I1.jpg", "set00/V000/{}/I2.jpg", "set01/V000/{}/I1.jpg")
+    folder = tree("a", *(frame.format(side) for side in ("lwir", "visible") for frame in frames))
+    found = match_stems(folder, folder, pattern="{}/lwir/{}={}/visible/{}")
+    assert [(p.first, p.second) for p in found.pairs] == [
+        (folder / frame.format("lwir"), folder / frame.format("visible")) for frame in frames
+    ]
+    assert found.only_first == found.only_second == ()
+
+
+def test_a_pattern_that_fits_several_files_alike_is_refused(tree):
+    a, b = tree("a", "ir_1_x.png", "ir_1_y.png"), tree("b", "vis_1.png")
+    with pytest.raises(InputError, match=r"ir_1_x\.png and .*ir_1_y\.png both have '1' in place"):
+        match_stems(a, b, pattern="ir_{}_*=vis_{}")
+
+
+def test_a_pattern_that_pairs_nothing_says_why(tree):
+    a, b = tree("a", "IR_3210.png"), tree("b", "DC_3211.png")
+    found = match_stems(a, b, pattern="IR_{}=DC_{}")
+    assert found.pairs == ()
+    assert "but no two have the same in place of {}" in found.reason
+    assert "'3210' in 'IR_3210', and '3211' in 'DC_3211'" in found.reason
+    found = match_stems(a, b, pattern="IR_{}=RGB_{}")
+    assert f"'RGB_{{}}' fits none in {b}, where one is 'DC_3211'" in found.reason
+
+
+def test_names_that_differ_by_case_or_leading_zeros_get_a_hint(tree):
+    a = tree("a", "parkGate.png", "1.png", "day/a07.png", "same.png", "odd.png")
+    b = tree("b", "parkgate.png", "0001.png", "day/a7.png", "same.png", "10.png")
+    found = match_stems(a, b)
+    assert [p.stem for p in found.pairs] == ["same"]
+    (note,) = found.notes
+    assert "1.png and" in note
+    assert "and of 2 more, agree but for upper and lower case or leading zeros" in note
+    found = match_stems(tree("c", "ir_1.png"), tree("d", "VIS_001.png"), pattern="ir_{}=VIS_{}")
+    assert found.pairs == ()
+    assert "leading zeros" in found.reason
+    assert match_stems(a, a).notes == ()
+
+
+def test_what_is_skipped_in_a_folder_is_counted(tree):
+    a = tree("a", "1.png", "Thumbs.db", "clip.mp4", "clip2.MP4", "README", ".hidden", ".x/1.doc")
+    b = tree("b", "1.jfif")
+    found = match_stems(a, b)
+    assert [p.second for p in found.pairs] == [b / "1.jfif"]
+    assert found.notes == (f"skipped in {a}: 4 files by their suffix (.mp4, none, .db)",)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_pipes_are_skipped_and_links_to_nothing_are_not(tree):
+    folder = tree("a", "1.png")
+    os.mkfifo(folder / "2.png")
+    (folder / "3.png").symlink_to(folder / "absent")
+    listing = scan_folder(folder)
+    assert list(listing.images) == ["1", "3"]
+    assert listing.skipped.describe() == "1 file that is not a regular file"
+
+
+def test_prefer_chooses_of_two_files_of_one_stem(tree):
+    folder = tree("a", "1.jpg", "1.TIF", "2.jpg", "3.png", "3.bmp", "3.tiff")
+    for prefer in ("tiff", ".tif", "TIFF"):
+        listing = scan_folder(folder, prefer=prefer)
+        names = [path.name for path in listing.images.values()]
+        assert names == ["1.TIF", "2.jpg", "3.tiff"]
+        assert listing.skipped.describe() == "3 by --prefer"
+    with pytest.raises(
+        InputError, match=r"3\.bmp and .*3\.png have .* --prefer bmp or --prefer png"
+    ):
+        scan_folder(folder, prefer="jpeg")
+    with pytest.raises(UsageError, match=r"--prefer doc: .*tiff"):
+        scan_folder(folder, prefer="doc")
+
+
+def test_prefer_takes_the_suffix_that_is_named_before_its_format(tree):
+    folder = tree("a", "1.jpg", "1.jpeg")
+    assert list_images(folder, prefer="jpeg") == {"1": folder / "1.jpeg"}
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "",
+        "ir_{}",
+        "ir=vis",
+        "{}={}={}",
+        "{}{}=x{}",
+        "ir_{}.png={}",
+        "{}/{}={}",
+        "{}/{}/{}={}/{}/{}",
+        "*=*",
+    ],
+)
 def test_patterns_that_make_no_sense(tree, pattern):
     folder = tree("a", "1.png")
     with pytest.raises(UsageError, match="the pattern"):

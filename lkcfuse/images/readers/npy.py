@@ -25,21 +25,9 @@ def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
         InputError: Its shape or type is not an image's, it is too large, or it has no such page.
         ValueError: It is damaged.
     """
-    shape, dtype = _read_header(file)
-    if dtype.kind not in "biuf":
-        raise InputError(f"{name} has values of type {dtype}: save integers or floats")
-    if len(shape) not in (2, 3):
-        raise InputError(
-            f"{name} has shape {shape}: save (H, W), (H, W, 3), or (N, H, W) for several pages"
-        )
-    is_stack = len(shape) == 3 and shape[2] not in _CHANNELS
-    height, width = shape[1:] if is_stack else shape[:2]
-    check_size(width, height, name)
+    shape, is_stack = _check_header(file, name)
     pages = shape[0] if is_stack else 1
     notes = page_notes(options, pages, name)
-    start = file.tell()
-    if file.seek(0, os.SEEK_END) - start < int(np.prod(shape, dtype=object)) * dtype.itemsize:
-        raise ValueError("fewer values than its header says")
     file.seek(0)
     array = np.load(file, allow_pickle=False)
     if is_stack:
@@ -50,6 +38,32 @@ def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
         array = array.astype(np.uint8) * np.uint8(255)
     samples = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
     return Decoded(samples, format="NPY", notes=notes)
+
+
+def probe(file: BinaryIO, options: ReadOptions, name: str) -> tuple[int, int]:
+    """Return the size of an array; see `Reader`."""
+    shape, is_stack = _check_header(file, name)
+    page_notes(options, shape[0] if is_stack else 1, name)
+    height, width = shape[1:] if is_stack else shape[:2]
+    return height, width
+
+
+def _check_header(file: BinaryIO, name: str) -> tuple[tuple[int, ...], bool]:
+    """Return the shape, and whether it is a stack's, of an array that is an image or several."""
+    shape, dtype = _read_header(file)
+    if dtype.kind not in "biuf":
+        raise InputError(f"{name} has values of type {dtype}: save integers or floats")
+    if len(shape) not in (2, 3):
+        raise InputError(
+            f"{name} has shape {shape}: save (H, W), (H, W, 3), or (N, H, W) for several pages"
+        )
+    is_stack = len(shape) == 3 and shape[2] not in _CHANNELS
+    height, width = shape[1:] if is_stack else shape[:2]
+    check_size(width, height, name)
+    start = file.tell()
+    if file.seek(0, os.SEEK_END) - start < int(np.prod(shape, dtype=object)) * dtype.itemsize:
+        raise ValueError("fewer values than its header says")
+    return shape, is_stack
 
 
 def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[np.generic]]:

@@ -15,7 +15,7 @@ import PIL.Image
 from PIL import ExifTags, ImageFile
 
 from lkcfuse.errors import InputError
-from lkcfuse.images.decoded import Decoded
+from lkcfuse.images.decoded import Decoded, upright_size
 from lkcfuse.images.options import ReadOptions
 from lkcfuse.images.readers.jpeg import complete_jpeg
 from lkcfuse.images.readers.limits import check_size, pillow_may_read
@@ -57,13 +57,7 @@ def read_format(file: BinaryIO, format_name: str, options: ReadOptions, name: st
         width, height = opened.size
         check_size(width, height, name)
         with pillow_may_read(height * width):
-            notes = []
-            # The frames of an MPO are other views or previews that cameras add to a JPEG.
-            if READERS[format_name].has_pages:
-                frames = getattr(opened, "n_frames", 1)
-                notes = page_notes(options, frames, name)
-                if options.page > 1 and frames > 1:
-                    opened.seek(options.page - 1)
+            notes = _turn_to_page(opened, format_name, options, name)
             bits = _bits_of_colour(opened, file)
             level = _transparent_level(opened)  # loading forgets the bits a sample had
             opened.load()
@@ -81,6 +75,39 @@ def read_format(file: BinaryIO, format_name: str, options: ReadOptions, name: st
         format=format_name,
         notes=notes,
     )
+
+
+def probe(file: BinaryIO, options: ReadOptions, name: str) -> tuple[int, int]:
+    """Return the size of a file that is recognised as one of Pillow's formats; see `Reader`."""
+    reader = find_reader(file.read(HEAD_BYTES))
+    return probe_format(file, reader.name if reader else "TIFF", options, name)
+
+
+def probe_format(
+    file: BinaryIO, format_name: str, options: ReadOptions, name: str
+) -> tuple[int, int]:
+    """Return the size of a file of a format that Pillow calls by this name; see `probe`."""
+    with open_with_pillow(file, format_name, name) as opened:
+        width, height = opened.size
+        check_size(width, height, name)
+        with pillow_may_read(height * width):
+            _turn_to_page(opened, format_name, options, name)
+            width, height = opened.size
+            return upright_size(height, width, _orientation(opened))
+
+
+def _turn_to_page(
+    opened: ImageFile.ImageFile, format_name: str, options: ReadOptions, name: str
+) -> list[str]:
+    """Go to the page that is to be read, and return what the user should know about others."""
+    # The frames of an MPO are other views or previews that cameras add to a JPEG.
+    if not READERS[format_name].has_pages:
+        return []
+    frames = getattr(opened, "n_frames", 1)
+    notes = page_notes(options, frames, name)
+    if options.page > 1 and frames > 1:
+        opened.seek(options.page - 1)
+    return notes
 
 
 def open_with_pillow(file: BinaryIO, format_name: str, name: str) -> ImageFile.ImageFile:

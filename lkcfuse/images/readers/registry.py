@@ -19,6 +19,8 @@ HEAD_BYTES = 512
 
 Read = Callable[[BinaryIO, ReadOptions, str], Decoded]
 
+Probe = Callable[[BinaryIO, ReadOptions, str], tuple[int, int]]
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -29,8 +31,8 @@ class Reader:
         shown: The format's name, as messages show it.
         suffixes: File suffixes of the format, in lower case.
         matches: Tells from the first `HEAD_BYTES` of a file whether it is of this format.
-        module: The module whose `read` reads it, below this package. It is imported when the
-            first such file is read.
+        module: The module whose `read` and `probe` read it, below this package. It is imported
+            when the first such file is read.
         has_pages: Whether a file may hold several pages or frames that are images of their own.
     """
 
@@ -54,6 +56,23 @@ class Reader:
             Exception: Whatever a decoder raises for a damaged file.
         """
         function: Read = import_module(f"lkcfuse.images.readers.{self.module}").read
+        return function(file, options, name)
+
+    def probe(self, file: BinaryIO, options: ReadOptions, name: str) -> tuple[int, int]:
+        """Read as much of a file as tells its size and most of what would make `read` refuse it.
+
+        Args:
+            file: The file, at its beginning; it can seek.
+            options: How it would be read.
+            name: What messages call it.
+
+        Returns:
+            (height, width) in pixels, as the picture stands upright.
+
+        Raises:
+            InputError, Exception: As `read`.
+        """
+        function: Probe = import_module(f"lkcfuse.images.readers.{self.module}").probe
         return function(file, options, name)
 
 

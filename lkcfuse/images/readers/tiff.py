@@ -8,19 +8,25 @@ one; with the package `imagecodecs`, tifffile has all of them.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from lkcfuse.errors import InputError
-from lkcfuse.images.decoded import Decoded
+from lkcfuse.images.decoded import Decoded, upright_size
 from lkcfuse.images.options import ReadOptions
+from lkcfuse.images.readers.channels import (
+    divide_by_alpha,
+    is_picture,
+    swap_black_and_white,
+)
 from lkcfuse.images.readers.limits import check_size
 from lkcfuse.images.readers.opencv import decode_with_opencv
 from lkcfuse.images.readers.pages import page_notes
-from lkcfuse.images.readers.pillow import read_format
-from lkcfuse.images.samples import full_scale, row_bands
+from lkcfuse.images.readers.pillow import probe_format, read_format
 from lkcfuse.notes import CodedWarning
 
 if TYPE_CHECKING:
@@ -38,9 +44,6 @@ _OPENCV_COMPRESSIONS = (1, 5, 8, 32946, 32773)
 # Of more pages only their number is looked at, not what each is.
 _MOST_PAGES_LOOKED_AT = 64
 
-# An alpha channel is fully transparent or opaque at most of its pixels; a slice is not.
-_PICTURE_LIKE = 0.1
-
 
 def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
     """Read one page of a TIFF or BigTIFF.
@@ -49,30 +52,16 @@ def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
         InputError: It is too large, has no such page, or is of a kind that is not read.
         Exception: It is damaged.
     """
-    import tifffile
-
-    # What it logs about a file's oddities is not for the user; what stops it is raised.
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())
-    with tifffile.TiffFile(file, name="image") as tiff:
-        places = _pages_of_images(tiff)
-        first = _page(tiff, places[0])
-        # Planes of one page can be what other programs write as pages.
-        planes = first.samplesperpixel if first.planarconfig == _SEPARATE_PLANES else 1
-        by_plane = len(places) == 1 and 1 < options.page <= planes
-        notes = [] if by_plane else page_notes(options, len(places), name)
-        place = places[options.page - 1 if len(places) > 1 else 0]
+    with _open(file) as tiff:
+        place, by_plane, notes = _choose_page(tiff, options, name)
         page = _page(tiff, place)
-        check_size(page.imagewidth, page.imagelength, name)
-        if page.imagedepth > 1:
-            raise InputError(f"{name} is a volume of {page.imagedepth} slices: save one as a page")
         if _needs_pillow(page):
             return _read_with_pillow(file, place, page, notes, name)
         samples, orientation = _decode(file, place, page, name)
-        notes += _tags_notes(page, samples, name)
         samples = _leave_channels(samples, page, options, notes, name, by_plane=by_plane)
         nodata = _nodata(page, samples.dtype)
         if page.photometric == _WHITE_IS_ZERO:
-            samples, nodata = _swap_black_and_white(samples, nodata)
+            samples, nodata = swap_black_and_white(samples, nodata)
         profile = _tag(page, _ICC_PROFILE)
         return Decoded(
             samples,
@@ -82,6 +71,47 @@ def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
             "TIFF",
             notes,
         )
+
+
+def probe(file: BinaryIO, options: ReadOptions, name: str) -> tuple[int, int]:
+    """Return the size of a page; see `Reader`."""
+    with _open(file) as tiff:
+        place, _, _ = _choose_page(tiff, options, name)
+        page = _page(tiff, place)
+        if _needs_pillow(page):
+            with _pillow_errors(page, name):
+                return probe_format(file, "TIFF", ReadOptions(page=place + 1), name)
+        _check_kind(page, name)
+        if _has_codec(page):
+            _check_present(page)
+        orientation = _tag(page, _ORIENTATION)
+        return upright_size(
+            page.imagelength, page.imagewidth, orientation if isinstance(orientation, int) else 1
+        )
+
+
+def _open(file: BinaryIO) -> TiffFile:
+    import tifffile
+
+    # What it logs about a file's oddities is not for the user; what stops it is raised.
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    return tifffile.TiffFile(file, name="image")
+
+
+def _choose_page(tiff: TiffFile, options: ReadOptions, name: str) -> tuple[int, bool, list[str]]:
+    """Return which page to read, whether a plane of it is meant, and notes on the others."""
+    places = _pages_of_images(tiff)
+    first = _page(tiff, places[0])
+    # Planes of one page can be what other programs write as pages.
+    planes = first.samplesperpixel if first.planarconfig == _SEPARATE_PLANES else 1
+    by_plane = len(places) == 1 and 1 < options.page <= planes
+    notes = [] if by_plane else page_notes(options, len(places), name)
+    place = places[options.page - 1 if len(places) > 1 else 0]
+    page = _page(tiff, place)
+    check_size(page.imagewidth, page.imagelength, name)
+    if page.imagedepth > 1:
+        raise InputError(f"{name} is a volume of {page.imagedepth} slices: save one as a page")
+    return place, by_plane, notes
 
 
 def _page(tiff: TiffFile, place: int) -> TiffPage:
@@ -137,23 +167,51 @@ def _has_codec(page: TiffPage) -> bool:
 def _read_with_pillow(
     file: BinaryIO, place: int, page: TiffPage, notes: list[str], name: str
 ) -> Decoded:
-    try:
+    with _pillow_errors(page, name):
         decoded = read_format(file, "TIFF", ReadOptions(page=place + 1), name)
-    except (OSError, SyntaxError) as error:
-        if "decoder" in str(error) or "not support" in str(error) or isinstance(error, SyntaxError):
-            raise _unread(page, name) from None
-        raise
     if page.photometric == _SEPARATED and _bits(page) > 8:
         notes.append(f"{name} is CMYK of {_bits(page)} bits a channel: 8 of them are read")
     decoded.notes = notes
     return decoded
 
 
+@contextmanager
+def _pillow_errors(page: TiffPage, name: str) -> Iterator[None]:
+    """Tell what Pillow does not know from what is damaged."""
+    try:
+        yield
+    except (OSError, SyntaxError) as error:
+        if "decoder" in str(error) or "not support" in str(error) or isinstance(error, SyntaxError):
+            raise _unread(page, name) from None
+        raise
+
+
+def _check_kind(page: TiffPage, name: str) -> None:
+    """Check that something decodes a page's samples, and that they are grey or colour."""
+    if page.dtype is None or page.dtype.kind not in "iuf":
+        raise _unread(page, name)
+    if not _has_codec(page):
+        if _is_planar(page):
+            # OpenCV would take the planes for interleaved channels.
+            raise InputError(
+                f"{name} keeps its channels in separate planes, compressed in a way that is not "
+                f"read ({_compression(page)}): save it with interleaved channels, or install "
+                "imagecodecs"
+            )
+        if page.compression not in _OPENCV_COMPRESSIONS:
+            raise _unread(page, name)
+    channels = page.samplesperpixel
+    if channels > 2 and page.photometric not in (_RGB, _LINEAR_RAW):
+        raise InputError(
+            f"{name} has {channels} grey channels a pixel: save one of them, or RGB as such"
+        )
+
+
 def _decode(file: BinaryIO, place: int, page: TiffPage, name: str) -> tuple[npt.NDArray[Any], int]:
     """Return a page's samples, (H, W) or (H, W, C), and the orientation they still have."""
+    _check_kind(page, name)
     dtype = page.dtype
-    if dtype is None or dtype.kind not in "iuf":
-        raise _unread(page, name)
+    assert dtype is not None
     channels = page.samplesperpixel
     shape = (page.imagelength, page.imagewidth)
     if _has_codec(page):
@@ -168,14 +226,6 @@ def _decode(file: BinaryIO, place: int, page: TiffPage, name: str) -> tuple[npt.
             np.ascontiguousarray(samples, samples.dtype.newbyteorder("=")),
             orientation if isinstance(orientation, int) else 1,
         )
-    if _is_planar(page):
-        # OpenCV would take the planes for interleaved channels.
-        raise InputError(
-            f"{name} keeps its channels in separate planes, compressed in a way that is not read "
-            f"({_compression(page)}): save it with interleaved channels, or install imagecodecs"
-        )
-    if page.compression not in _OPENCV_COMPRESSIONS:
-        raise _unread(page, name)
     try:
         samples = decode_with_opencv(file, place + 1)
     except ValueError:
@@ -218,14 +268,6 @@ def _unread(page: TiffPage, name: str) -> InputError:
     )
 
 
-def _tags_notes(page: TiffPage, samples: npt.NDArray[Any], name: str) -> list[str]:
-    if page.photometric in (_RGB, _LINEAR_RAW) or samples.ndim == 2 or samples.shape[2] <= 2:
-        return []
-    raise InputError(
-        f"{name} has {samples.shape[2]} grey channels a pixel: save one of them, or RGB as such"
-    )
-
-
 def _leave_channels(
     samples: npt.NDArray[Any],
     page: TiffPage,
@@ -247,7 +289,7 @@ def _leave_channels(
     if channels == colours or extra not in (_PREMULTIPLIED_ALPHA, _STRAIGHT_ALPHA):
         kept = samples[..., 0] if colours == 1 else samples[..., :colours]
         return np.ascontiguousarray(kept)
-    if _is_planar(page) and channels == 4 and _is_picture(samples[..., 3]):
+    if _is_planar(page) and channels == 4 and is_picture(samples[..., 3]):
         notes.append(
             CodedWarning(
                 "file",
@@ -258,27 +300,8 @@ def _leave_channels(
         return np.ascontiguousarray(samples[..., 0])
     kept = np.ascontiguousarray(samples[..., : colours + 1])
     if extra == _PREMULTIPLIED_ALPHA:
-        _divide_by_alpha(kept)
+        divide_by_alpha(kept)
     return kept
-
-
-def _is_picture(plane: npt.NDArray[Any]) -> bool:
-    """Whether a plane has many values in between, as a picture has and an alpha channel has not."""
-    opaque = full_scale(plane.dtype) if plane.dtype.kind in "uf" else np.iinfo(plane.dtype).max
-    between = np.count_nonzero((plane > 0) & (plane < opaque))
-    return bool(between > _PICTURE_LIKE * plane.size and np.unique(plane).size > 32)
-
-
-def _divide_by_alpha(samples: npt.NDArray[Any]) -> None:
-    """Make straight alpha of premultiplied, in place: `values.py` expects that."""
-    white = full_scale(samples.dtype) if samples.dtype.kind in "uf" else 1
-    for rows in row_bands(*samples.shape[:2]):
-        alpha = samples[rows, :, -1:].astype(np.float64) / white
-        with np.errstate(divide="ignore", invalid="ignore"):
-            straight = np.where(alpha > 0, samples[rows, :, :-1] / alpha, 0)
-        if samples.dtype.kind != "f":
-            straight = np.rint(np.clip(straight, 0, white))
-        samples[rows, :, :-1] = straight
 
 
 def _nodata(page: TiffPage, dtype: np.dtype[Any]) -> float | None:
@@ -295,26 +318,3 @@ def _nodata(page: TiffPage, dtype: np.dtype[Any]) -> float | None:
         return value if limits.min <= value <= limits.max and value == int(value) else None
     with np.errstate(over="ignore"):
         return float(dtype.type(value))
-
-
-def _swap_black_and_white(
-    samples: npt.NDArray[Any], nodata: float | None
-) -> tuple[npt.NDArray[Any], float | None]:
-    """Turn samples over whose zero is white; what has no data stays so.
-
-    Integers turn over within their type. Floats do about 0.5 if they are from 0 to 1, and about
-    the middle of what they are otherwise, so that they keep their range.
-    """
-    turned = samples[..., 0] if samples.ndim == 3 else samples
-    if samples.dtype.kind != "f":
-        np.invert(turned, out=turned)
-        return samples, None if nodata is None else float(~samples.dtype.type(int(nodata)))
-    counts = np.isfinite(turned)
-    if nodata is not None:
-        counts &= turned != nodata
-    values = turned[counts]
-    if values.size:
-        lowest, highest = float(values.min()), float(values.max())
-        total = 1.0 if lowest >= 0 and highest <= 1 else lowest + highest
-        turned[counts] = total - values
-    return samples, nodata
