@@ -17,24 +17,25 @@ BRIGHTEST, DARKEST = 235.0, 25.0
 FEWEST_PIXELS = 100
 
 
-def lost_detail(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
+def lost_detail(fused: Tensor, a: Tensor, b: Tensor, *, first_only: bool = False) -> Tensor:
     """Return 1 - the correlation of fine detail with the darker source's, both ways, per sample.
 
     Args:
         fused: Fused images, (N, 1, H, W), 0..255, H and W at least 19.
         a: First sources, the same shape.
         b: Second sources, the same shape.
+        first_only: Only of the first source, where the second is the brighter.
 
     Returns:
-        (N,), 0 to 4: the sum over the sources of what is lost of each where the other is brighter
-        by more than 10 levels (and below 235, and the source itself above 25). A source that is
-        nowhere so, or in fewer than 100 pixels, adds nothing.
+        (N,), 0 to 4, or to 2 of the first source alone: the sum over the sources of what is lost of
+        each where the other is brighter by more than 10 levels (and below 235, and the source
+        itself above 25). A source that is nowhere so, or in fewer than 100 pixels, adds nothing.
     """
     stack = torch.cat([fused, a, b], dim=1)
     inner = stack[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
     detail = inner - valid_filter(stack, gaussian_taps(2 * MARGIN + 1, SIGMA))
     lost = torch.zeros(len(fused), device=fused.device)
-    for own, other in ((1, 2), (2, 1)):
+    for own, other in ((1, 2),) if first_only else ((1, 2), (2, 1)):
         darker, brighter = inner[:, own], inner[:, other]
         covered = (brighter > darker + BRIGHTER_BY) & (brighter < BRIGHTEST) & (darker > DARKEST)
         correlation = _correlation(detail[:, 0], detail[:, own], covered.float())

@@ -154,44 +154,42 @@ def test_a_driver_that_ends_takes_its_workers_along_and_loses_nothing(start, sce
     assert all(contents(scene / "local")[name] == data for name, data in kept.items())
 
 
+HOOK = """
+import os, signal, sys, time
+
+def hook(event, args):
+    if event == "open" and str(args[0]).endswith({name!r}):
+        with open({log!r}, "a") as log:
+            print(os.getpid(), file=log)
+        {action}
+
+if any("default_worker" in word for word in sys.orig_argv):
+    sys.addaudithook(hook)
+"""
+
+
 @pytest.fixture
-def pipe(scene):
-    """A pair's first file that is a pipe: whoever reads it waits, and can be found."""
-    path = scene / "ir" / "3.png"
-    path.unlink()
-    os.mkfifo(path)
-    # With a writer there already, a reader has it open at once.
-    descriptor = os.open(path, os.O_RDWR)
-    yield path
-    os.close(descriptor)
+def trap(scene, tmp_path_factory, monkeypatch):
+    """Set what happens to a worker that opens a pair's first file; returns who opened it so far."""
+    folder = tmp_path_factory.mktemp("hook")
+    log = folder / "log"
 
+    def set_trap(action):
+        text = HOOK.format(name="ir/3.png", log=str(log), action=action)
+        (folder / "sitecustomize.py").write_text(text)
+        paths = (str(folder), os.environ.get("PYTHONPATH", ""))
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+        return lambda: log.read_text().split() if log.exists() else []
 
-def holder(path, processes):
-    """The process that has a pipe open."""
-    for process in processes:
-        with suppress(OSError, psutil.NoSuchProcess):
-            for link in Path(f"/proc/{process.pid}/fd").iterdir():
-                with suppress(OSError):
-                    if link.readlink() == path:
-                        return process
-    return None
+    return set_trap
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finds a pipe's reader in /proc")
-def test_a_pair_that_kills_its_workers_fails_alone(start, scene, pipe):
-    process = start("fused", *RAY)
-    deaths = 0
-    while process.poll() is None:
-        reader = holder(pipe, workers(process))
-        if reader is not None:
-            reader.kill()
-            reader.wait(SECONDS)
-            deaths += 1
-        time.sleep(0.02)
-    code, out, err = finish(process)
+def test_a_pair_that_kills_its_workers_fails_alone(start, scene, trap):
+    readers = trap("os.kill(os.getpid(), signal.SIGKILL)")
+    code, out, err = finish(start("fused", *RAY))
     assert code == 1, err
-    assert deaths == 3
+    assert len(set(readers())) == 3
     assert "3: ir/3.png and vis/3.png: a worker died of them 3 times" in err
     assert "1 of 20 pairs failed: 3; the others are done" in err
     others = sorted(name for name in NAMES if name != "3")
@@ -200,11 +198,12 @@ def test_a_pair_that_kills_its_workers_fails_alone(start, scene, pipe):
 
 
 @pytest.mark.slow
-def test_a_worker_that_finds_other_weights_ends_the_run(start, scene, pipe, make_weights):
+def test_a_worker_that_finds_other_weights_ends_the_run(start, scene, trap, make_weights):
+    readers = trap("time.sleep(3600)")
     weights = scene / "w.safetensors"
     weights.write_bytes(make_weights("none").read_bytes())
     process = start("fused", *RAY, "--weights", "w.safetensors")
-    wait_for(lambda: holder(pipe, workers(process)), process)
+    wait_for(readers, process)
     # The file changes while workers are at it; who starts anew finds another.
     weights.write_bytes(make_weights("max").read_bytes())
     for worker in workers(process):

@@ -25,6 +25,12 @@ def test_detail_that_is_kept_costs_nothing_and_detail_that_is_covered_one(textur
     assert lost_detail(bright, bright, dark).item() == pytest.approx(1, abs=0.01)
 
 
+def test_of_the_first_source_alone_the_seconds_detail_may_be_lost(texture: Tensor) -> None:
+    dark, bright = 80 + texture, torch.full_like(texture, 200.0)
+    assert lost_detail(bright, dark, bright, first_only=True).item() == pytest.approx(1, abs=0.01)
+    assert lost_detail(bright, bright, dark, first_only=True).item() == 0
+
+
 @pytest.mark.parametrize(
     ("dark", "bright"),
     [(80.0, 85.0), (80.0, 250.0), (5.0, 200.0)],

@@ -16,6 +16,7 @@ from lkcfuse.training.losses import (
     LossWeights,
     Quarter,
     Written,
+    brightening_term,
     darkening_term,
     fusion_loss,
     goal_term,
@@ -90,6 +91,8 @@ def test_every_term_is_lowered_by_following_its_gradient(field: str) -> None:
         fused = fused * 1.6 - 60
     if field == "darkening":
         fused = fused - 20
+    if field == "brightening":
+        fused = torch.maximum(a, b) + 20
     of_quarter = field in ("consistency", "equivariance")
     quarters = {}
     if of_quarter:
@@ -149,6 +152,21 @@ def test_darkening_counts_what_lies_below_the_brighter_window_beyond_a_level() -
     # Windows count by themselves: what one is brighter does not make up for another.
     half = torch.cat([b[..., :32] - 41, b[..., 32:] + 100], dim=-1)
     assert darkening_term(half, a, b).item() > 15 / 255
+
+
+def test_brightening_counts_what_lies_above_the_window_of_the_maximum_beyond_a_level() -> None:
+    a, b = torch.full((1, 1, 48, 64), 50.0), torch.full((1, 1, 48, 64), 90.0)
+    assert brightening_term(b + 21, a, b).item() == pytest.approx(20 / 255)
+    assert brightening_term(b + 1, a, b).item() == pytest.approx(0, abs=1e-6)
+    assert brightening_term(b - 30, a, b).item() == 0
+    # Sources that take turns at being the brighter one: the maximum's window counts, not theirs.
+    stripes = (torch.arange(64) % 2 == 0).expand_as(a)
+    turns = torch.where(stripes, 90.0, 50.0), torch.where(stripes, 50.0, 90.0)
+    assert brightening_term(b, *turns).item() == 0
+    # Folds that go as far down as up cost nothing; those drawn upwards only do.
+    folds = torch.where(stripes, 8.0, -8.0)
+    assert brightening_term(b + folds, a, b).item() == 0
+    assert brightening_term(b + folds + 8, a, b).item() == pytest.approx(7 / 255)
 
 
 def test_flat_excess_counts_only_where_both_sources_are_flat() -> None:
