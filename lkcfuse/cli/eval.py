@@ -220,7 +220,7 @@ def evaluate(
 
     if to_stdout:
         if sys.stdout.isatty():
-            out.result(os.fsdecode(table.to_csv()), {}, end="")
+            out.result(table.to_csv().decode("utf-8", "surrogateescape"), {}, end="")
         else:
             sys.stdout.buffer.write(table.to_csv())
             sys.stdout.buffer.flush()

@@ -1,4 +1,4 @@
-"""Standard streams: those that the caller has closed, that cannot hold every name, or that obey one.
+"""Standard streams: closed ones, those that cannot hold every name, and terminals.
 
 A terminal obeys control characters, and names of files may have some.
 """

@@ -91,7 +91,8 @@ class Table:
     def to_csv(self) -> bytes:
         """Return the table as CSV in UTF-8: a header, the rows, the summary; undefined is empty.
 
-        A name that begins like a formula (`=`, `+`, `-`, `@`) has an apostrophe before it.
+        A name that begins like a formula (`=`, `+`, `-`, `@`, tab, carriage return) has an
+        apostrophe before it.
         """
         lines = [[*_KEYS, *self.metrics]]
         for row in (*self.rows, *self.summary):
@@ -217,10 +218,11 @@ def _quoted(name: str) -> str:
     """Quote a cell where it has to be; csv's writer leaves a carriage return bare.
 
     A name that a spreadsheet would compute gets an apostrophe before it, which makes it text there.
+    Some spreadsheets split at semicolons and tabs too: what follows one might be a formula.
     """
     if _FORMULA.match(name):
         name = f"'{name}"
-    if any(character in name for character in ',"\r\n') or not name:
+    if any(character in name for character in ',;"\t\r\n') or not name:
         return '"' + name.replace('"', '""') + '"'
     return name
 
