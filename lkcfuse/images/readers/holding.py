@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from lkcfuse.errors import InputError
 
@@ -25,6 +25,16 @@ _PIXELS_PER_BYTE = 4096
 _PIXELS_PER_BYTE_OF = {"PPM": 8, "BMP": 256}
 
 _BLOCK_BYTES = 1 << 16
+
+
+class Seekable(Protocol):
+    """What bytes are read from."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go to a place."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return some bytes."""
 
 
 def file_size(file: BinaryIO) -> int:
@@ -85,7 +95,7 @@ def inflated_size(blocks: Iterable[bytes], enough: int) -> int:
     return size + len(stream.flush())
 
 
-def blocks_of(file: BinaryIO, spans: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+def blocks_of(file: Seekable, spans: Iterable[tuple[int, int]]) -> Iterator[bytes]:
     """Yield the bytes of parts of a file, a block at a time.
 
     Args:

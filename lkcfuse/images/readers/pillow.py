@@ -120,7 +120,7 @@ def _open_checked(file: BinaryIO, format_name: str, name: str) -> Iterator[Image
         check_held(width, height, file_size(file), name)
         pixels = width * height
     with pillow_may_read(pixels), open_with_pillow(file, format_name, name) as opened:
-        check_size(*opened.size, name)
+        check_size(opened.size[0], opened.size[1], name)
         with pillow_may_read(opened.size[0] * opened.size[1]):
             yield opened
 
