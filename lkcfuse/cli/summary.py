@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from lkcfuse.cli.streams import for_stdout
+
 if TYPE_CHECKING:
     from lkcfuse.metrics.registry import Metric
     from lkcfuse.metrics.table import Row, Table
@@ -90,7 +92,7 @@ def _grid(
     for method in shown:
         # A long name is broken, numbers never are.
         width = max(map(len, cells[method]), default=1)
-        name = Text(methods[method], overflow="fold")
+        name = Text(for_stdout(methods[method], keep=""), overflow="fold")
         grid.add_column(name, justify="right", overflow="fold", min_width=max(width, 6))
     for index, metric in enumerate(metrics):
         direction = "higher" if metric.higher_is_better else "lower"

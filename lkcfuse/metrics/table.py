@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from lkcfuse.metrics.registry import METRICS
 from lkcfuse.metrics.scoring import Score
 
 _KEYS = ("name", "method")
+
+# What a spreadsheet takes for a formula, whether or not it is quoted.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20]")
 _DIGITS = 10
 # Without one it may be a pipe or a device.
 _SUFFIXES = ("", ".csv", ".json", ".txt")
@@ -85,7 +89,11 @@ class Table:
         )
 
     def to_csv(self) -> bytes:
-        """Return the table as CSV in UTF-8: a header, the rows, the summary; undefined is empty."""
+        """Return the table as CSV in UTF-8: a header, the rows, the summary; undefined is empty.
+
+        A name that begins like a formula (`=`, `+`, `-`, `@`, tab, carriage return) has an
+        apostrophe before it.
+        """
         lines = [[*_KEYS, *self.metrics]]
         for row in (*self.rows, *self.summary):
             cells = ("" if value is None else _text(value) for value in row.values)
@@ -172,7 +180,11 @@ def _from_csv(data: bytes) -> Table:
     lines = csv.reader(io.StringIO(data.decode("utf-8", "surrogateescape"), newline=""))
     header, *cells = lines
     rows = [
-        Row(name, method, tuple(_number(float(value)) if value else None for value in values))
+        Row(
+            _without_guard(name),
+            _without_guard(method),
+            tuple(_number(float(value)) if value else None for value in values),
+        )
         for name, method, *values in cells
     ]
     summary = len(_SUMMARIES) * len({row.method for row in rows})
@@ -203,10 +215,21 @@ def _checked(header: Sequence[str], rows: Sequence[Row]) -> Table:
 
 
 def _quoted(name: str) -> str:
-    """Quote a cell where it has to be; csv's writer leaves a carriage return bare."""
-    if any(character in name for character in ',"\r\n') or not name:
+    """Quote a cell where it has to be; csv's writer leaves a carriage return bare.
+
+    A name that a spreadsheet would compute gets an apostrophe before it, which makes it text there.
+    Some spreadsheets split at semicolons and tabs too: what follows one might be a formula.
+    """
+    if _FORMULA.match(name):
+        name = f"'{name}"
+    if any(character in name for character in ',;"\t\r\n') or not name:
         return '"' + name.replace('"', '""') + '"'
     return name
+
+
+def _without_guard(cell: str) -> str:
+    """Return the name of a cell: without the apostrophe that `_quoted` put before a formula."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
 
 
 def _cell(value: float | None) -> float | None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lkcfuse.errors import UsageError
 from lkcfuse.metrics import METRICS
 from lkcfuse.metrics.scoring import Score
-from lkcfuse.metrics.table import Table, check_table, is_own_table, write_table
+from lkcfuse.metrics.table import Table, _from_csv, check_table, is_own_table, write_table
 
 SCORES = [
     Score("day/1", "ours", {"EN": 7.25, "SCD": math.nan, "MSE": 1487.4721679}),
@@ -161,6 +161,45 @@ def test_a_name_that_is_no_text_keeps_its_bytes():
     assert b"\n\xff1,ours,1\n" in table.to_csv()
     assert is_own_table(table.to_csv())
     assert is_own_table(table.to_json())
+
+
+FORMULAS = (
+    "=1+1",
+    "-a",
+    "+1",
+    "@x",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "'=1",
+    "''@",
+    "\uff1d1",
+    "'plain",
+    "a;=1",
+)
+
+
+def test_names_that_are_formulas_are_text_to_a_spreadsheet():
+    """Whether a cell is quoted makes no difference to one; what the cell begins with does."""
+    table = Table.of(["EN"], [Score(n, m, {"EN": 1.0}) for n in FORMULAS for m in FORMULAS])
+    data = table.to_csv()
+    cells = list(csv.reader(io.StringIO(data.decode(), newline="")))
+    for line in cells[1:]:
+        for cell in line[:2]:
+            assert cell[0] not in "=+-@\t\r\n\uff1d"
+    # Where semicolons and tabs separate cells, those in names are within quotes.
+    assert b'"a;=1"' in data
+    assert is_own_table(data)
+
+
+def test_a_guarded_name_is_read_back_as_it_was():
+    names = [*FORMULAS, "a", "a;b", "'"]
+    table = Table.of(["EN"], [Score(name, "=x", {"EN": 1.0}) for name in names])
+    read = _from_csv(table.to_csv())
+    assert [row.name for row in read.rows] == names
+    assert read.methods == ("=x",)
+    # A table without the guards is not one of ours.
+    assert not is_own_table(table.to_csv().replace(b"'=1+1", b"=1+1"))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".txt"])
