@@ -236,15 +236,18 @@ def evaluate(
 
     comparison = compare(table, settings_of(plan.methods, fused))
     if to_stdout:
-        sys.stdout.buffer.write(table.to_csv())
-        sys.stdout.buffer.flush()
+        if sys.stdout.isatty():
+            out.result(table.to_csv().decode("utf-8", "surrogateescape"), {}, end="")
+        else:
+            sys.stdout.buffer.write(table.to_csv())
+            sys.stdout.buffer.flush()
     else:
         if table_path is not None:
             write_scores(comparison, table_path, out, force=force)
         title = f"{kind.name}: A {kind.first}, B {kind.second}, {count(len(plan.cases), 'pair')}"
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         text = f"{title}\n{draw(comparison, columns=columns)}"
-        out.result(text, _record(comparison, scores.failures))
+        out.result(text, _record(comparison, scores.failures), styled=True)
     if page is not None:
         from lkcfuse.cli.reports import write_eval_report
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from lkcfuse.cli.streams import for_stdout
 from lkcfuse.metrics.comparison import better
 from lkcfuse.metrics.remarks import p_text, remarks
 
@@ -87,6 +88,7 @@ def _grids(
 
 
 def _wrapped(line: str, columns: int | None) -> str:
+    line = for_stdout(line, keep="")
     return line if columns is None else textwrap.fill(line, columns, subsequent_indent="  ")
 
 
@@ -148,7 +150,7 @@ def _grid(
     for method in shown:
         # A long name is broken, numbers never are.
         width = max(map(len, cells[method]), default=1)
-        name = Text(methods[method], overflow="fold")
+        name = Text(for_stdout(methods[method], keep=""), overflow="fold")
         grid.add_column(name, justify="right", overflow="fold", min_width=max(width, 6))
     for index, head in enumerate(heads):
         directions = (head.better,) if directed else ()

@@ -10,7 +10,7 @@ from typing import Any
 
 from lkcfuse.metrics.registry import METRICS, Metric
 from lkcfuse.metrics.significance import holm, paired_p
-from lkcfuse.metrics.table import Table, csv_bytes, number_text, rounded
+from lkcfuse.metrics.table import Table, csv_bytes, guarded, number_text, rounded
 from lkcfuse.version import __version__
 
 _NAMES_SHOWN = 5
@@ -204,11 +204,12 @@ class Comparison:
         rows = []
         for summary in self.summaries.values():
             made = self.made.get(summary.method, Made())
-            numbers = [
+            cells = [
                 number_text(value) if isinstance(value, float) else str(_given(value))
-                for value in summary.to_record().values()
+                for value in {**summary.to_record(), "method": guarded(summary.method)}.values()
             ]
-            rows.append([*numbers, *asdict(made).values(), __version__, self.table.sha256])
+            told = map(guarded, asdict(made).values())
+            rows.append([*cells, *told, __version__, self.table.sha256])
         return csv_bytes(COLUMNS, rows)
 
     def to_record(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,9 @@ KEYS = ("name", "method")
 """The columns before the metrics."""
 
 _DIGITS = 10
+
+# What a spreadsheet computes if a cell begins with it, and apostrophes before it.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20]")
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,11 @@ class Table:
         try:
             header, *lines = csv.reader(io.StringIO(data.decode("utf-8", "surrogateescape"), ""))
             rows = tuple(
-                Row(name, method, tuple(float(cell) if cell else None for cell in cells))
+                Row(
+                    _without_guard(name),
+                    _without_guard(method),
+                    tuple(float(cell) if cell else None for cell in cells),
+                )
                 for name, method, *cells in lines
             )
         except csv.Error as error:
@@ -92,10 +100,17 @@ class Table:
         return hashlib.sha256(self.to_csv()).hexdigest()
 
     def to_csv(self) -> bytes:
-        """Return the table as CSV in UTF-8: a header and the rows; undefined is empty."""
+        """Return the table as CSV in UTF-8: a header and the rows; undefined is empty.
+
+        A name that begins like a formula (`=`, `+`, `-`, `@`, tab, carriage return) has an
+        apostrophe before it.
+        """
         return csv_bytes(
             (*KEYS, *self.metrics),
-            [(row.name, row.method, *map(number_text, row.values)) for row in self.rows],
+            [
+                (guarded(row.name), guarded(row.method), *map(number_text, row.values))
+                for row in self.rows
+            ],
         )
 
 
@@ -119,8 +134,21 @@ def rounded(value: float | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def guarded(name: str) -> str:
+    """Put an apostrophe before a name that a spreadsheet would compute: it is text there then."""
+    return f"'{name}" if _FORMULA.match(name) else name
+
+
+def _without_guard(cell: str) -> str:
+    """Return the name of a cell: without the apostrophe that `guarded` put before a formula."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
+
+
 def _quoted(cell: str) -> str:
-    """Quote a cell where it has to be; csv's writer leaves a carriage return bare."""
-    if any(character in cell for character in ',"\r\n'):
+    """Quote a cell where it has to be; csv's writer leaves a carriage return bare.
+
+    Some spreadsheets split at semicolons and tabs too: what follows one might be a formula.
+    """
+    if any(character in cell for character in ',;"\t\r\n'):
         return '"' + cell.replace('"', '""') + '"'
     return cell

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from score_tables import TABLE, tables
 
+from lkcfuse.metrics.comparison import Comparison
 from lkcfuse.metrics.scoring import Score
 from lkcfuse.metrics.table import Row, Table
 
@@ -36,6 +37,41 @@ def test_a_name_that_is_no_text_keeps_its_bytes():
     table = Table.of(["EN"], [Score(name, "ours", {"EN": 1.0})])
     assert b"\n\xff1,ours,1\n" in table.to_csv()
     assert Table.from_csv(table.to_csv()).rows == (Row(name, "ours", (1.0,)),)
+
+
+FORMULAS = (
+    "=1+1",
+    "-a",
+    "+1",
+    "@x",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "'=1",
+    "''@",
+    "\uff1d1",
+    "'plain",
+    "a;=1",
+)
+
+
+def test_names_that_are_formulas_are_text_to_a_spreadsheet():
+    """Whether a cell is quoted makes no difference to one; what the cell begins with does."""
+    table = Table.of(["EN"], [Score(n, m, {"EN": -1.0}) for n in FORMULAS for m in FORMULAS])
+    for data, names in ((table.to_csv(), slice(2)), (Comparison(table).to_csv(), slice(1, 2))):
+        cells = list(csv.reader(io.StringIO(data.decode(), newline="")))
+        for line in cells[1:]:
+            for cell in line[names]:
+                assert cell[0] not in "=+-@\t\r\n\uff1d"
+        # Where semicolons and tabs separate cells, those in names are within quotes.
+        assert b'"a;=1"' in data
+        assert b",-1" in data
+
+
+def test_a_guarded_name_is_read_back_as_it_was():
+    names = [*FORMULAS, "a", "a;b", "'"]
+    table = Table.of(["EN"], [Score(name, "=x", {"EN": 1.0}) for name in names])
+    assert Table.from_csv(table.to_csv()) == table
 
 
 @pytest.mark.parametrize(
