@@ -10,7 +10,7 @@ from score_tables import TABLE, tables
 
 from lkcfuse.metrics.comparison import Comparison
 from lkcfuse.metrics.scoring import Score
-from lkcfuse.metrics.table import Row, Table
+from lkcfuse.metrics.table import Row, Table, guarded
 
 
 def test_csv_has_one_row_per_pair_and_method_and_nothing_else():
@@ -29,7 +29,9 @@ def test_a_table_read_back_is_the_table_written(table):
     assert Table.from_csv(table.to_csv()) == table
     header, *lines = csv.reader(io.StringIO(table.to_csv().decode(), newline=""))
     assert header == ["name", "method", *table.metrics]
-    assert [line[:2] for line in lines] == [[row.name, row.method] for row in table.rows]
+    assert [line[:2] for line in lines] == [
+        [guarded(row.name), guarded(row.method)] for row in table.rows
+    ]
 
 
 def test_a_name_that_is_no_text_keeps_its_bytes():
