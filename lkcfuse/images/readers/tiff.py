@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from lkcfuse.errors import InputError
 from lkcfuse.images.decoded import Decoded, upright_size
+from lkcfuse.images.metadata import from_tiff
 from lkcfuse.images.options import ReadOptions
 from lkcfuse.images.readers.channels import (
     divide_by_alpha,
@@ -84,6 +85,7 @@ def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
             nodata,
             "TIFF",
             notes,
+            from_tiff(file),
         )
 
 
