@@ -20,8 +20,8 @@ from lkcfuse.training.losses import (
     darkening_term,
     fusion_loss,
     goal_term,
-    highlights_term,
     gradient_term,
+    highlights_term,
 )
 
 GOLDEN = Path(__file__).parent.parent / "golden"
