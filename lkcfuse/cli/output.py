@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lkcfuse.cli.streams import escape, for_stdout
 from lkcfuse.notes import CodedWarning, Note
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ ReportProgress = Callable[[float, float], None]
 
 def error(message: str) -> None:
     """Print the one line that a failed run leaves on stderr."""
-    print(f"lkcfuse: error: {message}", file=sys.stderr, flush=True)
+    _say(f"error: {message}")
+
+
+def _say(message: str) -> None:
+    print(f"lkcfuse: {escape(message)}", file=sys.stderr, flush=True)
 
 
 def error_record(message: str, exit_code: int) -> None:
@@ -55,18 +60,27 @@ class Output:
     as_json: bool = False
     quiet: bool = False
 
-    def result(self, text: str, record: Mapping[str, object], *, end: str = "\n") -> None:
+    def result(
+        self,
+        text: str,
+        record: Mapping[str, object],
+        *,
+        end: str = "\n",
+        styled: bool = False,
+    ) -> None:
         """Print one result: its text for people, or its record as one line of JSON.
 
         Args:
-            text: For people.
+            text: For people. On a terminal, control characters in it are escaped.
             record: For programs.
             end: What ends the text; JSON always ends in a newline.
+            styled: The text has a terminal's escape sequences that are meant; names in it are
+                escaped already.
         """
         if self.as_json:
             print(json.dumps(record), flush=True)
         elif not self.quiet:
-            print(text, end=end, flush=True)
+            print(text if styled else for_stdout(text), end=end, flush=True)
 
     def table(self, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
         """Print rows as aligned columns for people, or as one JSON array of objects.
@@ -80,7 +94,7 @@ class Output:
         elif not self.quiet:
             cells = [
                 [column.upper() for column in columns],
-                *([str(row.get(column, "")) for column in columns] for row in rows),
+                *([for_stdout(str(row.get(column, ""))) for column in columns] for row in rows),
             ]
             for line in _aligned(cells, _terminal_columns()):
                 print(line)
@@ -89,12 +103,12 @@ class Output:
     def note(self, message: str) -> None:
         """Say on stderr what was chosen or done."""
         if not self.quiet:
-            print(f"lkcfuse: {message}", file=sys.stderr, flush=True)
+            _say(message)
 
     def warn(self, message: str) -> None:
         """Say on stderr what the user may want to look at."""
         if not self.quiet:
-            print(f"lkcfuse: warning: {message}", file=sys.stderr, flush=True)
+            _say(f"warning: {message}")
 
     def notify(self, message: str) -> None:
         """Say what came through a `notify` callback: as a note if it is one, else as a warning."""
@@ -249,7 +263,7 @@ class _DelayedBar:
                 transfer = (Count(self._unit),)
             name = Column(no_wrap=True, overflow="ellipsis", max_width=16 if narrow else None)
             self._bar = Progress(
-                TextColumn("{task.description}", table_column=name),
+                TextColumn("{task.description}", markup=False, table_column=name),
                 *(() if narrow else (BarColumn(),)),
                 TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True)),
                 *transfer,
@@ -261,7 +275,7 @@ class _DelayedBar:
                 redirect_stdout=sys.stdout.isatty(),
             )
             done, total = self._position
-            task = self._bar.add_task(self._description, total=total)
+            task = self._bar.add_task(escape(self._description), total=total)
             self._bar.update(task, completed=done)
             # A file on this disk is there before anybody has counted its bytes.
             self._waits_for_total = self._in_bytes and total is None

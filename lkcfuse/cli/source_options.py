@@ -131,6 +131,15 @@ class SourceOptions:
             help="Whose pixels the result of --transform has.",
         ),
     ] = "first"
+    no_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--no-metadata",
+            help="Write no EXIF, GPS or resolution of the source that gives the colour, and not "
+            "what made the picture. Without it they are kept, but for the orientation, which is "
+            "applied.",
+        ),
+    ] = False
 
     def to_pair_options(self, task: str, *, scan: bool = False) -> PairOptions:
         """Return them as what is done to a pair.
@@ -173,6 +182,7 @@ class SourceOptions:
             resize=self.resize,
             transform=None if self.transform is None else read_transform(self.transform),
             grid=self.grid,
+            metadata=not self.no_metadata,
         )
 
 
