@@ -91,7 +91,8 @@ InitOption = Annotated[
     typer.Option(
         "--init",
         metavar="NAME|FILE",
-        help="Weights to start from, at a tenth of the usual learning rate.",
+        help="Weights to start from. The learning rate is then a tenth of the usual one, and the "
+        "normalisations keep their statistics.",
         autocompletion=completion.weights,
     ),
 ]
@@ -160,7 +161,7 @@ def train(
     from lkcfuse.training.claim import claim
     from lkcfuse.training.config import TrainingConfig
     from lkcfuse.training.recipe import Recipe, load_recipe
-    from lkcfuse.training.setup import INIT_RATE, gather, start_from
+    from lkcfuse.training.setup import INIT_SETTINGS, gather, start_from
     from lkcfuse.training.stages import run_recipe
 
     plan = load_recipe(recipe) if recipe else Recipe.of(TrainingConfig())
@@ -172,8 +173,8 @@ def train(
             f"the recipe {recipe} has {len(plan.stages)} stages, each with its own "
             f"{', '.join(given)}: take one of them with --stage, or write a recipe of your own"
         )
-    if init and not recipe and learning_rate is None:
-        own["learning_rate"] = INIT_RATE
+    if init and not recipe:
+        plan = plan.map(lambda settings: settings.with_changes(**INIT_SETTINGS))
     plan = plan.map(
         lambda settings: settings.with_changes(
             tasks=tuple(tasks) if tasks else None, inner=width, kernels=_kernels(kernels), **own

@@ -317,15 +317,12 @@ def test_weights_that_are_trained_already_learn_slowly_unless_told_otherwise(
     small = ("--width", "2", "--kernels", "5,3,3")
     assert lkcfuse(*start, *small, "-o", first).code == 0
 
-    def peak(*words: object) -> float:
+    def settings(*words: object) -> tuple[float, float]:
         output = tmp_path / "b.safetensors"
         assert lkcfuse(*start, "--init", first, "-o", output, *words).code == 0
-        return float(
-            json.loads(output.with_suffix(".log.jsonl").read_text().splitlines()[0])["settings"][
-                "learning_rate"
-            ]
-        )
+        run = json.loads(output.with_suffix(".log.jsonl").read_text().splitlines()[0])
+        return run["settings"]["learning_rate"], run["settings"]["freeze_statistics"]
 
-    assert peak() == 1e-4
-    assert peak("--learning-rate", "0.002") == 0.002
-    assert peak("--recipe", recipe) == 1e-3
+    assert settings() == (1e-4, 0.0)
+    assert settings("--learning-rate", "0.002") == (0.002, 0.0)
+    assert settings("--recipe", recipe) == (1e-3, 0.3)
