@@ -1,10 +1,10 @@
 """Error of registration on pairs that are warped by known transforms, by method, set and daytime.
 
     python benchmarks/alignment.py --data DIR [--limit 20] [--methods NAME ...] [--kinds NAME ...]
-        [--models affine ...] [--json]
+        [--model affine] [--json]
 
-DIR holds `ir/SET/NAME` and `vis/SET/NAME`, same stem in both. Both pictures are brought to 640 pixels
-along the longer side, and the visible one is then warped:
+DIR holds `ir/SET/NAME` and `vis/SET/NAME`, same stem in both. Both pictures are brought to 640
+pixels along the longer side, and the visible one is then warped:
 
 - `none`: not at all; how far a registered pair is moved;
 - `warp`: by up to 5 % of the width, 3 degrees, and a scale of .9 to 1.1; what comes in from beyond
@@ -15,7 +15,9 @@ along the longer side, and the visible one is then warped:
 - `other`: the visible picture is that of another pair, so that whatever is accepted is wrong.
 
 The error is the mean distance of the four corners of the second picture's view, in the first's
-pixels; the sets' own pairs are off by a pixel or two, and some by five, which counts as error here.
+pixels. The sets' own pairs are off by a pixel or two, and some by five, which counts as error here;
+`again` is the error against what the same method finds for the pair before it is warped, and thus
+without that. `s` is processor time.
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ class Row(NamedTuple):
     method: str
     name: str
     error: float
+    again: float | None
     confidence: float
     accepted: bool
     seconds: float
@@ -121,7 +124,7 @@ def ours(case: Case, model: str) -> tuple[Matrix, float, bool]:
     return found.transform, found.confidence, found.trusted
 
 
-def phase(case: Case, model: str) -> tuple[Matrix, float, bool]:
+def phase(case: Case, _model: str) -> tuple[Matrix, float, bool]:
     """Correlate the phase of the strength of edges: finds a shift, whatever the model."""
     edges = [strength_of_edges(view) for view in (case.first, case.second)]
     window = cv2.createHanningWindow(edges[0].shape[::-1], cv2.CV_32F)
@@ -195,26 +198,46 @@ def run(
         planes = load(first), load(second)
         stranger = load(found[(number + _AWAY) % len(found)][2])
         night = bool(planes[1].mean() < 0.25)
-        for kind in kinds:
+        before: dict[str, Matrix] = {}
+        for kind in sorted(kinds, key=KINDS.index):
             case = make_case(*planes, kind, np.random.default_rng([number, SEEDS[kind]]))
             if kind == "other":
                 case = Case(case.first, View(stranger), np.full((3, 3), np.nan))
             for method in methods:
-                started = time.perf_counter()
+                started = time.process_time()
                 transform, confidence, accepted = METHODS[method](case, model)
-                seconds = time.perf_counter() - started
-                corners = case.second.size
-                if kind == "wide":  # only what the first shows of the second
-                    corners = case.first.size
-                    view = np.linalg.inv(case.true)
-                    error = corner_errors(view, np.linalg.inv(transform), corners)
-                    error = error / math.sqrt(abs(float(np.linalg.det(view[:2, :2]))))
-                else:
-                    error = corner_errors(transform, case.true, corners)
-                mean = float(np.nan_to_num(error, nan=1e6, posinf=1e6).mean())
+                seconds = time.process_time() - started
+                if kind == "none":
+                    before[method] = transform
+                again = None
+                if method in before and kind != "other":
+                    own = before[method]
+                    true = case.true @ own if kind == "wide" else own @ case.true
+                    again = error_of(transform, true, case, kind)
+                error = error_of(transform, case.true, case, kind)
                 yield Row(
-                    name, night, kind, method, first.stem, mean, confidence, accepted, seconds
+                    name,
+                    night,
+                    kind,
+                    method,
+                    first.stem,
+                    error,
+                    again,
+                    confidence,
+                    accepted,
+                    seconds,
                 )
+
+
+def error_of(found: Matrix, true: Matrix, case: Case, kind: str) -> float:
+    """Return the mean distance of the corners of what both pictures show, in the first's pixels."""
+    if kind == "wide":
+        view = np.linalg.inv(true)
+        errors = corner_errors(view, np.linalg.inv(found), case.first.size)
+        errors = errors / math.sqrt(abs(float(np.linalg.det(view[:2, :2]))))
+    else:
+        errors = corner_errors(found, true, case.second.size)
+    return float(np.nan_to_num(errors, nan=1e6, posinf=1e6).mean())
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Any]:
@@ -222,6 +245,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     errors = np.array([row.error for row in rows])
     accepted = np.array([row.accepted for row in rows])
     kept = errors[accepted]
+    again = [row.again for row in rows if row.again is not None and row.accepted]
     return {
         "pairs": len(rows),
         "median": float(np.median(errors)),
@@ -230,6 +254,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
         "accepted_median": float(np.median(kept)) if len(kept) else None,
         "accepted_95": float(np.percentile(kept, 95)) if len(kept) else None,
         "accepted_beyond_8": float((kept > 8).mean()) if len(kept) else None,
+        "again": float(np.median(again)) if again else None,
         "seconds": float(np.median([row.seconds for row in rows])),
     }
 
@@ -238,7 +263,7 @@ def show(rows: Sequence[Row]) -> None:
     """Print a line for each kind, method and group."""
     print(
         f"{'kind':7s} {'method':8s} {'group':11s} {'pairs':>5s} {'median':>7s} {'<=3 px':>6s} "
-        f"{'taken':>6s} {'median':>7s} {'95 %':>7s} {'>8 px':>6s} {'s':>5s}"
+        f"{'taken':>6s} {'median':>7s} {'95 %':>7s} {'>8 px':>6s} {'again':>6s} {'s':>5s}"
     )
     groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
@@ -249,12 +274,14 @@ def show(rows: Sequence[Row]) -> None:
         groups, key=lambda k: (SEEDS[k[0]], k[1], order.get(k[2], 3), k[2])
     ):
         figures = summarise(groups[kind, method, group])
-        shown = [figures[k] for k in ("accepted_median", "accepted_95", "accepted_beyond_8")]
+        shown = [
+            figures[k] for k in ("accepted_median", "accepted_95", "accepted_beyond_8", "again")
+        ]
         taken = ["-" if value is None else f"{value:.2f}" for value in shown]
         print(
             f"{kind:7s} {method:8s} {group:11s} {figures['pairs']:5d} {figures['median']:7.2f} "
             f"{figures['within_3']:6.2f} {figures['accepted']:6.2f} {taken[0]:>7s} {taken[1]:>7s} "
-            f"{taken[2]:>6s} {figures['seconds']:5.2f}"
+            f"{taken[2]:>6s} {taken[3]:>6s} {figures['seconds']:5.2f}"
         )
 
 
@@ -269,9 +296,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every row there")
     options = parser.parse_args()
     cv2.setNumThreads(2)
-    rows = list(
-        run(options.data, options.limit, options.kinds, options.methods, options.model)
-    )
+    rows = list(run(options.data, options.limit, options.kinds, options.methods, options.model))
     if not rows:
         print(f"{options.data} has no pairs: it needs ir/SET/NAME and vis/SET/NAME")
         return 1

@@ -50,6 +50,8 @@ class PairRecord:
         seconds: Seconds by stage: `read`, `fuse` and `encode`.
         time: When, in seconds since 1970.
         warnings: What there was to warn of, as `warning_records` has it.
+        alignment: How the sources were registered, as `Alignment.to_record` has it; None where they
+            were not.
     """
 
     name: str
@@ -62,12 +64,15 @@ class PairRecord:
     seconds: dict[str, float]
     time: float
     warnings: tuple[dict[str, str], ...] = ()
+    alignment: dict[str, Any] | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return the line's JSON object."""
         record = {"type": "pair", **asdict(self)}
         if not self.warnings:
             del record["warnings"]
+        if self.alignment is None:
+            del record["alignment"]
         return record
 
     @classmethod
@@ -89,6 +94,7 @@ class PairRecord:
                 {"code": str(warning["code"]), "message": str(warning["message"])}
                 for warning in record.get("warnings", ())
             ),
+            alignment=dict(record["alignment"]) if "alignment" in record else None,
         )
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lkcfuse.atomic import atomic_write
 from lkcfuse.batch.files import exists, is_as_recorded, load, make_folders, record_of
@@ -36,6 +37,7 @@ class Sources:
         first: What was read of the first file.
         second: Likewise of the second.
         seconds: Seconds it took.
+        alignment: How the two were registered, as JSON has it; None where they were not.
     """
 
     done: PairRecord | None = None
@@ -43,6 +45,7 @@ class Sources:
     first: FileRecord | None = None
     second: FileRecord | None = None
     seconds: float = 0.0
+    alignment: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,8 @@ class Stages:
             options,
         )
         check_output(None, format=self.format, size=images.size)
-        return Sources(None, images, *sources, time.perf_counter() - started)
+        alignment = None if images.alignment is None else images.alignment.to_record()
+        return Sources(None, images, *sources, time.perf_counter() - started, alignment)
 
     def _is_done(
         self, known: PairRecord, pair: PlannedPair, sources: tuple[FileRecord, FileRecord]
@@ -138,6 +142,7 @@ class Stages:
             },
             time=round(time.time(), 3),
             warnings=tuple(warning_records(fused.notes)),
+            alignment=sources.alignment,
         )
         return record, data
 

@@ -20,7 +20,17 @@ from typing import Annotated
 
 import typer
 
-from lkcfuse.cli import batch, doctor, export, failures, fuse, output, streams, train, weights
+from lkcfuse.cli import (
+    batch,
+    doctor,
+    export,
+    failures,
+    fuse,
+    output,
+    streams,
+    train,
+    weights,
+)
 from lkcfuse.cli import eval as evaluation
 from lkcfuse.cli.help import Command, Group
 from lkcfuse.environment import apply_library_settings

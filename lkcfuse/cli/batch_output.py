@@ -124,6 +124,8 @@ def _record(outcome: Outcome, message: str | None) -> dict[str, object]:
             "seconds": done.seconds,
             "warnings": list(done.warnings),
         }
+        if done.alignment is not None:
+            record["alignment"] = done.alignment
     if outcome.metrics is not None:
         record["metrics"] = outcome.metrics
     if message is not None:

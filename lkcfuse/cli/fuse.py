@@ -70,9 +70,9 @@ def fuse(
 ) -> None:
     """Fuse two registered images of one scene, A and B, into one.
 
-    Both must have the same size, or --resize or --transform brings them to one. Colour comes from
-    B; a coloured A is reduced to its luma. 16-bit sources give a 16-bit result where its format can
-    hold it.
+    Both must have the same size, or --resize, --align or --transform brings them to one. Colour
+    comes from B; a coloured A is reduced to its luma. 16-bit sources give a 16-bit result where its
+    format can hold it.
     """
     started = time.perf_counter()
     first, second, destination = read_words(
@@ -106,6 +106,8 @@ def fuse(
     pair = prepare_pair(_read(first, options.first), _read(second, options.second), options)
     check_output(target, format=format_name, overwrite=force, size=pair.size, make_folder=True)
     _note_of_task(ctx, pair, out)
+    if pair.alignment is not None:
+        out.note(f"registered {pair.second.name}: {pair.alignment}")
     with out.progress("loading weights", in_bytes=True) as report:
         fuser.load(progress=report)
     height, width = pair.size
@@ -134,6 +136,7 @@ def fuse(
         "threads": fuser.threads,
         "width": width,
         "height": height,
+        **({} if pair.alignment is None else {"alignment": pair.alignment.to_record()}),
         "warnings": warning_records(fused.notes),
         "seconds": round(time.perf_counter() - started, 3),
     }

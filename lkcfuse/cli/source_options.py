@@ -123,12 +123,21 @@ class SourceOptions:
             parser=local_path,
         ),
     ] = None
+    align: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--align",
+            metavar="shift|affine|homography",
+            help="Register the second picture onto the first by such a transform; size and field "
+            "of view may differ. A pair that cannot be registered reliably is refused.",
+        ),
+    ] = None
     grid: Annotated[
         str,
         typer.Option(
             "--grid",
             metavar="first|second",
-            help="Whose pixels the result of --transform has.",
+            help="Whose pixels the result of --transform or --align has.",
         ),
     ] = "first"
     no_metadata: Annotated[
@@ -157,8 +166,13 @@ class SourceOptions:
 
         _check_choice("--resize", self.resize, ("first", "second"))
         _check_choice("--grid", self.grid, ("first", "second"))
-        if self.resize is not None and self.transform is not None:
-            raise UsageError("--resize and --transform exclude each other: a transform scales too")
+        _check_choice("--align", self.align, ("shift", "affine", "homography"))
+        given = {"--resize": self.resize, "--transform": self.transform, "--align": self.align}
+        used = [option for option, value in given.items() if value is not None]
+        if len(used) > 1:
+            raise UsageError(
+                f"{used[0]} and {used[1]} exclude each other: each brings the pictures to one grid"
+            )
         for option, text in (("first", self.range_first), ("second", self.range_second)):
             _check_range(f"--range-{option}", text, scan=scan)
         first, second = (
@@ -181,6 +195,7 @@ class SourceOptions:
             invert_first=self.invert_first,
             resize=self.resize,
             transform=None if self.transform is None else read_transform(self.transform),
+            align=self.align,
             grid=self.grid,
             metadata=not self.no_metadata,
         )

@@ -20,7 +20,9 @@ class PairOptions:
         first: How to read the first source.
         second: How to read the second.
         resize: `first` or `second`: scale the other source to this one's grid; None does not.
-        grid: Whose grid a transformed pair is brought to: `first` or `second`.
+        align: `shift`, `affine` or `homography`: register the second source onto the first by such
+            a transform; None does not.
+        grid: Whose grid a transformed or registered pair is brought to: `first` or `second`.
         transform: A known transform from the second picture's pixels to the first's: nine numbers
             of a 3x3 matrix, row by row; None where none was given.
         invert_first: The first image is black-hot: invert it before fusing.
@@ -34,6 +36,7 @@ class PairOptions:
     first: ReadOptions = SOURCE
     second: ReadOptions = SOURCE
     resize: str | None = None
+    align: str | None = None
     grid: str = "first"
     transform: tuple[float, ...] | None = None
     invert_first: bool = False

@@ -12,6 +12,7 @@ from lkcfuse.errors import InputError, UsageError
 from lkcfuse.images.colour import FloatArray
 from lkcfuse.images.image import Image
 from lkcfuse.notes import CodedWarning
+from lkcfuse.pairs.alignment.result import Alignment
 from lkcfuse.pairs.coverage import Gaps, fill_gaps, is_constant
 from lkcfuse.tasks import Task
 
@@ -23,6 +24,7 @@ class Pair:
     Attributes:
         first: The infrared image or the MRI slice.
         second: The visible image, or the CT, PET or SPECT slice.
+        alignment: How the two were registered; None where they came so.
 
     Raises:
         InputError: The sizes differ; the message names both images and their sizes.
@@ -30,6 +32,7 @@ class Pair:
 
     first: Image
     second: Image
+    alignment: Alignment | None = None
 
     def __post_init__(self) -> None:
         if self.first.size != self.second.size:
@@ -40,7 +43,7 @@ class Pair:
             raise InputError(
                 f"{sizes[0]} and {sizes[1]}: a pair must be registered and of one size. "
                 "If both show the same field of view, use --resize first or --resize second; "
-                "if not, --transform"
+                "if not, --align affine registers them, and --transform takes a known transform"
             )
 
     @property

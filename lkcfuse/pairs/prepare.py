@@ -10,6 +10,7 @@ import numpy as np
 
 from lkcfuse.images.image import Image
 from lkcfuse.images.reading import read_image
+from lkcfuse.pairs.alignment.images import align_images, check_trusted
 from lkcfuse.pairs.options import PairOptions
 from lkcfuse.pairs.pair import Pair
 from lkcfuse.pairs.resample import Matrix, resize_image, warp_image
@@ -52,6 +53,11 @@ def prepare_pair(first: Image, second: Image, options: PairOptions) -> Pair:
         first = resize_image(first, second.size)
     if options.transform is not None:
         first, second = to_grid(first, second, to_matrix(options.transform), options.grid)
+    elif options.align is not None:
+        found = align_images(first, second, options.align)
+        check_trusted(found, first.name, second.name)
+        first, second = to_grid(first, second, found.transform, options.grid)
+        return Pair(first, second, found)
     return Pair(first, second)
 
 

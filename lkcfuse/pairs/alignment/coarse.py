@@ -52,8 +52,7 @@ def search(
         other = max(8, round(wide * second.size[0] / second.size[1])), wide
         shrunk = second.scaled(other)
         margins = [
-            max(0, (a - b + 1) // 2) + round(a * _MARGIN)
-            for a, b in zip(small, other, strict=True)
+            max(0, (a - b + 1) // 2) + round(a * _MARGIN) for a, b in zip(small, other, strict=True)
         ]
         canvas = other[0] + 2 * margins[0], other[1] + 2 * margins[1]
         for rotation in rotations:

@@ -21,7 +21,7 @@ FEWEST = 6
 """Tiles without which there is no fit."""
 
 _SMOOTHINGS = (2.5, 1.5, 1.0, 0.7)
-_RIDGE = 0.02
+_RIDGE = 0.001
 _STEPS = 15
 # Samples per pixel of the surfaces that are climbed: between them they are interpolated linearly,
 # and a summit at a sample would hold what should go on.
@@ -93,18 +93,19 @@ class _Problem:
                 for each in scores.astype(np.float32)
             ]
         )
-        down, right = np.gradient(smooth, 1 / _FINENESS, axis=(1, 2))
-        right_down, right_right = np.gradient(right, 1 / _FINENESS, axis=(1, 2))
-        down_down = np.gradient(down, 1 / _FINENESS, axis=1)
+        step = np.float32(1 / _FINENESS)
+        down, right = np.gradient(smooth, step, axis=(1, 2))
+        right_down, right_right = np.gradient(right, step, axis=(1, 2))
+        down_down = np.gradient(down, step, axis=1)
         fields = [smooth, right, down, right_right, down_down, right_down]
-        self._fields = np.stack(fields, axis=-1).astype(np.float64)
+        self._fields = np.stack(fields, axis=-1)
         self._design = design
         self._radius = scores.shape[1] // 2
         self._ridge = _RIDGE * len(scores) * STIFFNESS[: design.shape[2]]
 
     def best_shift(self) -> Array:
         """Return the displacement that is best for all tiles alike."""
-        total = self._fields[..., 0].sum(axis=0)
+        total = self._fields[..., 0].sum(axis=0, dtype=np.float64)
         row, column = np.unravel_index(int(total.argmax()), total.shape)
         return np.array([column, row], np.float64) / _FINENESS - self._radius
 

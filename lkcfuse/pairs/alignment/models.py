@@ -31,7 +31,7 @@ class Frame:
 
     @property
     def middle(self) -> Array:
-        """x and y of the centre, in pixels."""
+        """The centre's x and y, in pixels."""
         return np.array([(self.size[1] - 1) / 2, (self.size[0] - 1) / 2])
 
     @property

@@ -197,4 +197,4 @@ def _plausible(step: Matrix, size: tuple[int, int]) -> bool:
     if (corners @ step[2, :2] + step[2, 2] <= 0.2).any():
         return False
     stretch = np.linalg.svd(step[:2, :2], compute_uv=False)
-    return bool(np.linalg.det(step[:2, :2]) > 0 and 0.6 < stretch[1] and stretch[0] < 1.6)
+    return bool(np.linalg.det(step[:2, :2]) > 0 and stretch[1] > 0.6 and stretch[0] < 1.6)

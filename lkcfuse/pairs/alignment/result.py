@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,15 @@ class Alignment:
     def trusted(self) -> bool:
         """Whether the transform is fit for use."""
         return self.confidence >= LEAST_CONFIDENCE
+
+    def __str__(self) -> str:
+        scale = math.sqrt(abs(float(np.linalg.det(self.transform[:2, :2]))))
+        turn = math.degrees(math.atan2(self.transform[1, 0], self.transform[0, 0]))
+        return (
+            f"scale {scale:.3f}, rotation {turn:.1f} degrees, shift "
+            f"{self.transform[0, 2]:.1f}, {self.transform[1, 2]:.1f}, confidence "
+            f"{self.confidence:.2f}"
+        )
 
     def to_record(self) -> dict[str, Any]:
         """Return the alignment as JSON has it."""
