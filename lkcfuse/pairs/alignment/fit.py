@@ -20,7 +20,7 @@ from lkcfuse.pairs.resample import Matrix
 FEWEST = 6
 """Tiles without which there is no fit."""
 
-_SMOOTHINGS = (2.5, 1.5, 1.0, 0.7)
+_SMOOTHINGS = (1.5, 0.7)
 _RIDGE = 0.001
 _STEPS = 15
 # Samples per pixel of the surfaces that are climbed: between them they are interpolated linearly,
@@ -37,21 +37,22 @@ class Fit:
         step: From the first's grid to where things are in the second.
         spread: Standard deviation in pixels that the tiles' disagreement gives the corners.
         contrasts: (N,) by how much each tile's score is above the mean of its surface.
-        score: Mean score of the tiles.
+        parameters: Of the model, for another fit to begin with.
     """
 
     step: Matrix
     spread: float
     contrasts: Array
-    score: float
+    parameters: Array
 
 
-def fit(surfaces: Surfaces, model: str) -> Fit | None:
+def fit(surfaces: Surfaces, model: str, *, start: Array | None = None) -> Fit | None:
     """Fit a transform to surfaces; None where there are too few.
 
     Args:
         surfaces: Of one pair.
         model: `shift`, `similarity`, `affine` or `homography`.
+        start: Parameters to begin with; None searches the whole of the surfaces.
     """
     if len(surfaces) < FEWEST:
         return None
@@ -60,9 +61,12 @@ def fit(surfaces: Surfaces, model: str) -> Fit | None:
     widest = radius / 2.5
     problem: _Problem | None = None
     solved = np.zeros(count)
-    for sigma in (widest, *(each for each in _SMOOTHINGS if each < widest)):
+    sigmas = [widest, *(each for each in _SMOOTHINGS if each < widest)]
+    if start is not None:
+        solved, sigmas = start, sigmas[-1:]
+    for sigma in sigmas:
         problem = _Problem(surfaces.scores, design, sigma)
-        if sigma == widest:
+        if start is None and sigma == widest:
             solved[:2] = problem.best_shift()
         solved = problem.climb(solved)
     assert problem is not None
@@ -71,7 +75,7 @@ def fit(surfaces: Surfaces, model: str) -> Fit | None:
         frame.matrix(solved),
         problem.spread(solved, frame.design(frame.corners(), count)),
         values - surfaces.scores.mean(axis=(1, 2)),
-        float(values.mean()),
+        solved,
     )
 
 

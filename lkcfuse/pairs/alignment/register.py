@@ -175,7 +175,8 @@ def _judge(
     size = surfaces.size
     unit = LONGEST / max(size)
     odd = surfaces.cells.sum(axis=1) % 2 == 1
-    halves = [fit(surfaces.subset(chosen), model) for chosen in (odd, ~odd)]
+    start = fitted.parameters
+    halves = [fit(surfaces.subset(chosen), model, start=start) for chosen in (odd, ~odd)]
     apart = float("inf")
     if halves[0] is not None and halves[1] is not None:
         apart = float(corner_errors(halves[0].step, halves[1].step, size).max()) * unit
