@@ -13,6 +13,7 @@ WARNING_CODES: dict[str, str] = {
     "false-colours": "heat is shown in a palette that is not known",
     "file": "a file is read in part, or in a way that its user may not expect",
     "flat-range": "a source's values were stretched",
+    "misaligned": "the sources seem to be off by some pixels",
     "no-data": "a source has no data in places",
     "palette": "a palette was turned back into heat",
     "task": "the sources do not look like the task's",

@@ -127,9 +127,10 @@ class SourceOptions:
         Optional[str],  # noqa: UP045
         typer.Option(
             "--align",
-            metavar="shift|affine|homography",
+            metavar="shift|affine|homography|check",
             help="Register the second picture onto the first by such a transform; size and field "
-            "of view may differ. A pair that cannot be registered reliably is refused.",
+            "of view may differ. A pair that cannot be registered reliably is refused. check "
+            "moves nothing, and warns of pictures of one size that seem to be off by some pixels.",
         ),
     ] = None
     grid: Annotated[
@@ -166,7 +167,7 @@ class SourceOptions:
 
         _check_choice("--resize", self.resize, ("first", "second"))
         _check_choice("--grid", self.grid, ("first", "second"))
-        _check_choice("--align", self.align, ("shift", "affine", "homography"))
+        _check_choice("--align", self.align, ("shift", "affine", "homography", "check"))
         given = {"--resize": self.resize, "--transform": self.transform, "--align": self.align}
         used = [option for option, value in given.items() if value is not None]
         if len(used) > 1:

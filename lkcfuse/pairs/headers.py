@@ -32,7 +32,7 @@ def check_headers(
     sizes = probe_image(first, options.first), probe_image(second, options.second)
     if options.resize is not None:
         return sizes[0] if options.resize == "first" else sizes[1]
-    if options.transform is not None or options.align is not None:
+    if options.transform is not None or options.align not in (None, "check"):
         return sizes[0] if options.grid == "first" else sizes[1]
     return Pair(_blank(sizes[0], str(first)), _blank(sizes[1], str(second))).size
 

@@ -21,7 +21,7 @@ class PairOptions:
         second: How to read the second.
         resize: `first` or `second`: scale the other source to this one's grid; None does not.
         align: `shift`, `affine` or `homography`: register the second source onto the first by such
-            a transform; None does not.
+            a transform; `check`: only warn where they seem to be off; None does neither.
         grid: Whose grid a transformed or registered pair is brought to: `first` or `second`.
         transform: A known transform from the second picture's pixels to the first's: nine numbers
             of a 3x3 matrix, row by row; None where none was given.
@@ -46,8 +46,9 @@ class PairOptions:
 
     def to_record(self) -> dict[str, Any]:
         """Return what differs from the defaults, as JSON has it: they decide an output's bytes."""
-        # A refusal decides whether there are any bytes, not which.
-        decisive = replace(self, refuse_warnings=False)
+        # A refusal decides whether there are any bytes, not which; a look at the pair neither.
+        align = None if self.align == "check" else self.align
+        decisive = replace(self, refuse_warnings=False, align=align)
         return _difference(asdict(decisive), asdict(PairOptions()))
 
     @classmethod

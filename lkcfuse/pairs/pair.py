@@ -25,6 +25,7 @@ class Pair:
         first: The infrared image or the MRI slice.
         second: The visible image, or the CT, PET or SPECT slice.
         alignment: How the two were registered; None where they came so.
+        warnings: What there is to say of how they were brought together, a line each.
 
     Raises:
         InputError: The sizes differ; the message names both images and their sizes.
@@ -33,6 +34,7 @@ class Pair:
     first: Image
     second: Image
     alignment: Alignment | None = None
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.first.size != self.second.size:
@@ -92,7 +94,7 @@ class Pair:
         Args:
             task: The task it is to be fused for.
         """
-        notes = self.first.notes + self.second.notes
+        notes = self.first.notes + self.second.notes + self.warnings
         swapped = task.ordered and task.chroma == "second"
         if swapped and self.first.is_coloured() and not self.second.is_coloured():
             notes += (

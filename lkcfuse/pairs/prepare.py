@@ -10,7 +10,9 @@ import numpy as np
 
 from lkcfuse.images.image import Image
 from lkcfuse.images.reading import read_image
+from lkcfuse.pairs.alignment.check import shift_warnings
 from lkcfuse.pairs.alignment.images import align_images, check_trusted
+from lkcfuse.pairs.alignment.register import MODELS
 from lkcfuse.pairs.options import PairOptions
 from lkcfuse.pairs.pair import Pair
 from lkcfuse.pairs.resample import Matrix, resize_image, warp_image
@@ -53,12 +55,15 @@ def prepare_pair(first: Image, second: Image, options: PairOptions) -> Pair:
         first = resize_image(first, second.size)
     if options.transform is not None:
         first, second = to_grid(first, second, to_matrix(options.transform), options.grid)
-    elif options.align is not None:
+    elif options.align is not None and options.align in MODELS:
         found = align_images(first, second, options.align)
         check_trusted(found, first.name, second.name)
         first, second = to_grid(first, second, found.transform, options.grid)
         return Pair(first, second, found)
-    return Pair(first, second)
+    pair = Pair(first, second)
+    if options.align == "check":
+        return replace(pair, warnings=shift_warnings(first, second))
+    return pair
 
 
 def to_grid(first: Image, second: Image, transform: Matrix, grid: str) -> tuple[Image, Image]:
