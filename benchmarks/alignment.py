@@ -94,7 +94,7 @@ def make_case(first: Plane, second: Plane, kind: str, random: np.random.Generato
     drawn = draw(kind, size, random)
     if kind == "wide":
         # The first is cut out of its picture; the second stays as it is.
-        return Case(View(_warped(first, drawn)), View(second), np.linalg.inv(drawn))
+        return Case(View(_warped(first, drawn)), View(second), inverted(drawn))
     warped = _warped(second, drawn)
     if kind == "none":
         return Case(View(first), View(second), drawn)
@@ -113,9 +113,15 @@ def _warped(plane: Plane, drawn: Matrix) -> Plane:
     size = plane.shape[1], plane.shape[0]
     scale = math.sqrt(abs(float(np.linalg.det(drawn[:2, :2]))))
     if scale > 1.3:
-        plane = cv2.GaussianBlur(plane, (0, 0), 0.4 * scale)
+        plane = np.asarray(cv2.GaussianBlur(plane, (0, 0), 0.4 * scale), np.float32)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return np.clip(cv2.warpPerspective(plane, drawn, size, flags=flags), 0, 1)
+    warped = cv2.warpPerspective(plane, drawn, size, flags=flags)
+    return np.clip(np.asarray(warped, np.float32), 0, 1)
+
+
+def inverted(matrix: Matrix) -> Matrix:
+    """Return the inverse of a transform."""
+    return np.asarray(np.linalg.inv(matrix), np.float64)
 
 
 def ours(case: Case, model: str) -> tuple[Matrix, float, bool]:
@@ -154,7 +160,9 @@ def ecc(case: Case, model: str) -> tuple[Matrix, float, bool]:
             start = start[:2]
         criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-5)
         try:
-            score, made = cv2.findTransformECC(*edges, start, motion, criteria, None, 5)
+            score, made = cv2.findTransformECC(
+                edges[0], edges[1], start, motion, criteria, np.ones(small, np.uint8), 5
+            )
         except cv2.error:
             return found, 0.0, False
         whole = np.eye(3)
@@ -186,7 +194,8 @@ def load(path: Path) -> Plane:
     luma = read_image(path).luma
     factor = SIDE / max(luma.shape)
     size = round(luma.shape[1] * factor), round(luma.shape[0] * factor)
-    return cv2.resize(luma, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(luma, size, interpolation=way), np.float32)
 
 
 def run(
@@ -232,8 +241,8 @@ def run(
 def error_of(found: Matrix, true: Matrix, case: Case, kind: str) -> float:
     """Return the mean distance of the corners of what both pictures show, in the first's pixels."""
     if kind == "wide":
-        view = np.linalg.inv(true)
-        errors = corner_errors(view, np.linalg.inv(found), case.first.size)
+        view = inverted(true)
+        errors = corner_errors(view, inverted(found), case.first.size)
         errors = errors / math.sqrt(abs(float(np.linalg.det(view[:2, :2]))))
     else:
         errors = corner_errors(found, true, case.second.size)

@@ -307,9 +307,8 @@ class Fuser:
         invert_first: bool,
         progress: Progress | None,
     ) -> npt.NDArray[np.generic]:
-        pair = Pair(
-            *(image_from_array(array, name=name) for name, array in self._named(first, second))
-        )
+        images = [image_from_array(array, name=name) for name, array in self._named(first, second)]
+        pair = Pair(images[0], images[1])
         return image_to_array(self.fuse_pair(pair, invert_first=invert_first, progress=progress))
 
     def _named(

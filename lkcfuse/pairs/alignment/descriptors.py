@@ -120,7 +120,7 @@ def strength_of_edges(view: View) -> FloatArray:
     right, down = cv2.Scharr(plane, cv2.CV_32F, 1, 0), cv2.Scharr(plane, cv2.CV_32F, 0, 1)
     strength = cv2.magnitude(right, down)
     if view.data is not None:
-        strength *= cv2.erode(view.data.astype(np.uint8), np.ones((9, 9), np.uint8))
+        strength = strength * cv2.erode(view.data.astype(np.uint8), np.ones((9, 9), np.uint8))
     return np.asarray(strength, np.float32)
 
 

@@ -111,7 +111,9 @@ class _Problem:
         """Return the displacement that is best for all tiles alike."""
         total = self._fields[..., 0].sum(axis=0, dtype=np.float64)
         row, column = np.unravel_index(int(total.argmax()), total.shape)
-        return np.array([column, row], np.float64) / _FINENESS - self._radius
+        return np.array(
+            [column / _FINENESS - self._radius, row / _FINENESS - self._radius], np.float64
+        )
 
     def look(self, parameters: Array) -> Array:
         """Return value, two slopes and three curvatures of each tile's surface: (N, 6)."""

@@ -125,10 +125,13 @@ def refine(first: View, second: View, starts: list[Matrix], model: str) -> Regis
                 best, highest = transform, value
     if best is None:
         return Registration(starts[0])
+    fitted, surfaces = None, None
     for level in _LEVELS:
         best, fitted, surfaces = _level(first, second, best, model, *level)
         if fitted is None:
             return Registration(best)
+    assert fitted is not None
+    assert surfaces is not None
     return _judge(first, second, best, model, surfaces, fitted)
 
 
@@ -137,8 +140,9 @@ def correlation(first: View, second: View, transform: Matrix) -> float:
     size = fit_within(first.size, _ROUGH[0])
     small = first.scaled(size)
     moved = second.warped(resize_matrix(first.size, size) @ transform, size)
+    assert moved.data is not None
     both = moved.data if small.data is None else moved.data & small.data
-    if both is None or both.mean() < 0.05:
+    if both.mean() < 0.05:
         return 0.0
     one, other = (view.maps()[both].ravel() for view in (small, moved))
     one, other = one - one.mean(), other - other.mean()

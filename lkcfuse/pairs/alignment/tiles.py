@@ -43,7 +43,7 @@ class Surfaces:
     @property
     def radius(self) -> int:
         """How far around its place a tile was looked for, in pixels."""
-        return self.scores.shape[1] // 2
+        return int(self.scores.shape[1]) // 2
 
     def subset(self, chosen: Mask) -> Surfaces:
         """Return those of some tiles."""
@@ -65,10 +65,9 @@ def correlate(first: Maps, second: Maps, data: Mask, radius: int) -> Surfaces:
     height, width = data.shape
     step = max(height, width) / _ALONG
     half = max(6, round(step * _OVERLAP / 2))
-    padded = [
-        cv2.copyMakeBorder(np.ascontiguousarray(second[..., n]), *[radius] * 4, cv2.BORDER_CONSTANT)
-        for n in range(second.shape[2])
-    ]
+    margins = ((radius, radius), (radius, radius), (0, 0))
+    surroundings = np.pad(second, margins)
+    padded = [np.ascontiguousarray(surroundings[..., n]) for n in range(second.shape[2])]
     planes = [np.ascontiguousarray(first[..., n]) for n in range(first.shape[2])]
     inset = half * 0.6
     rows = np.linspace(inset, height - 1 - inset, max(3, round(height / step))).astype(int)
