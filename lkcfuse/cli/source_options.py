@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lkcfuse.cli import completion
 from lkcfuse.cli.options import local_path
 from lkcfuse.errors import UsageError
 from lkcfuse.tasks import IR_VIS
@@ -74,6 +75,7 @@ class SourceOptions:
             help="The infrared image shows heat in false colours: a palette's name (iron, rainbow, "
             "jet, ...), a picture of its colour bar, or a table of R,G,B. auto recognises the "
             "usual ones.",
+            autocompletion=completion.palettes,
             show_default="auto for ir-vis, else off",
         ),
     ] = None
@@ -129,6 +131,15 @@ class SourceOptions:
             help="Whose pixels the result of --transform has.",
         ),
     ] = "first"
+    no_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--no-metadata",
+            help="Write no EXIF, GPS or resolution of the source that gives the colour, and not "
+            "what made the picture. Without it they are kept, but for the orientation, which is "
+            "applied.",
+        ),
+    ] = False
 
     def to_pair_options(self, task: str, *, scan: bool = False) -> PairOptions:
         """Return them as what is done to a pair.
@@ -171,6 +182,7 @@ class SourceOptions:
             resize=self.resize,
             transform=None if self.transform is None else read_transform(self.transform),
             grid=self.grid,
+            metadata=not self.no_metadata,
         )
 
 

@@ -213,7 +213,6 @@ def test_a_table_and_a_plot_for_a_paper(lkcfuse, folders):
     for extra, message in (
         (("--table", "word"), "choose from latex, markdown, html, csv"),
         (("--table", "csv", "-o", "-"), "cannot share standard output"),
-        (("--table", "csv", "--json"), "cannot share standard output"),
         (("--summary", "t.doc"), "end its name in .tex"),
         (("--plot", "p.png"), "ends in .svg or .pdf"),
         (("--plot", "p.svg"), "p.svg exists"),
