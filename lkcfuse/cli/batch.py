@@ -166,7 +166,7 @@ def batch(
         out.note(f"fusing into {folder} with {computer}")
         scorer = None
         if metrics is not None or page is not None:
-            scorer = _scorer(folder, stack, baselines=page is not None)
+            scorer = _scorer(folder, stack, task=task, baselines=page is not None)
         outcomes = work_through(opened, fuser, engine, scorer, options=options, out=out, end=end)
     warn.close()
     if scorer is not None and metrics is not None:
@@ -330,7 +330,7 @@ def _engine(
     )
 
 
-def _scorer(folder: Location, stack: ExitStack, *, baselines: bool) -> Scorer:
+def _scorer(folder: Location, stack: ExitStack, *, task: str, baselines: bool) -> Scorer:
     from lkcfuse.batch.scoring import Scorer, method_name
 
-    return stack.enter_context(Scorer(method_name(folder), baselines=baselines))
+    return stack.enter_context(Scorer(method_name(folder), baselines=baselines, task=task))

@@ -24,6 +24,7 @@ from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.cli.streams import check_stdout
 from lkcfuse.errors import InputError, LkcfuseError, UsageError
 from lkcfuse.remote import as_location
+from lkcfuse.tasks import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +90,9 @@ ReferenceOption = Annotated[
 MetricsOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        "--metrics", metavar="NAME,...", help="Only these, in this order. Left out: all of them."
+        "--metrics",
+        metavar="NAME,...",
+        help="Only these, in this order. Left out: all that are for the task.",
     ),
 ]
 BaselinesOption = Annotated[
@@ -110,8 +113,7 @@ TaskNameOption = Annotated[
         "--task",
         "-t",
         metavar="TASK",
-        help="What A and B are called: ir-vis, mri-ct, mri-pet or mri-spect. Left out: the "
-        "batch's, or ir-vis.",
+        help=f"What A and B are: {', '.join(TASKS)}. Left out: the batch's, or ir-vis.",
         autocompletion=completion.tasks,
     ),
 ]
@@ -171,12 +173,12 @@ def evaluate(
 
     out = Output(as_json, quiet)
     names = metrics.split(",") if metrics is not None else None
-    chosen = select(names, reference=explain or reference is not None)
     if explain:
-        _explain(chosen, out)
+        _explain(select(names, reference=True), out)
         return
     if task is not None:
         get_task(task)
+    select(names, reference=reference is not None)  # names that make no sense are told first
     to_stdout = table_path is not None and str(table_path) == STREAM
     if to_stdout and as_json:
         raise UsageError("the table and --json cannot share standard output: give it a file")
@@ -188,6 +190,8 @@ def evaluate(
     fused = fused or [BATCH_FOLDER]
     plan, own_task = _plan(fused, first, second, reference, Naming(match, prefer))
     kind = get_task(task or own_task)
+    chosen = select(names, reference=reference is not None, task=kind.name)
+    names = [metric.name for metric in chosen]
     if table_path is not None and not to_stdout:
         check_not_used(table_path, plan.files())
     page = as_location(report) if report is not None else None

@@ -70,7 +70,7 @@ def write_batch_report(
         title=_title(task, [method]),
         task=task,
         method=method,
-        metrics=[metric.name for metric in select()],
+        metrics=[metric.name for metric in select(task=task.name)],
         explain={
             outcome.pair.name: failures.explain(outcome.error)[0] or "failed"
             for outcome in outcomes

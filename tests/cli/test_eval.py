@@ -16,7 +16,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from lkcfuse.cli.summary import draw
-from lkcfuse.metrics import METRICS, evaluate
+from lkcfuse.metrics import METRICS, evaluate, select
 from lkcfuse.metrics.scoring import Score
 from lkcfuse.metrics.table import Table
 
@@ -48,7 +48,7 @@ def rows_of(data):
 def test_writes_a_row_a_pair_and_method_then_the_summary(lkcfuse, folders):
     done = lkcfuse("eval", "--gt-free", "metrics.csv", *BOTH)
     assert done.code == 0, done.err
-    assert done.err == "lkcfuse: wrote metrics.csv: 4 rows of 18 metrics\n"
+    assert done.err == "lkcfuse: wrote metrics.csv: 4 rows of 21 metrics\n"
     rows = rows_of((folders / "metrics.csv").read_bytes())
     assert [(row["name"], row["method"]) for row in rows] == [
         (name, method)
@@ -56,7 +56,8 @@ def test_writes_a_row_a_pair_and_method_then_the_summary(lkcfuse, folders):
         for method in ("ours", "theirs")
         for name in names
     ] + [(name, method) for name in ("mean", "std") for method in ("ours", "theirs")]
-    expected = evaluate(noise(21), noise(1), noise(11))
+    of_task = [metric.name for metric in select(task="ir-vis")]
+    expected = evaluate(noise(21), noise(1), noise(11), of_task)
     assert list(rows[1]) == ["name", "method", *expected]
     for name, value in expected.items():
         assert float(rows[1][name] or "nan") == pytest.approx(value, rel=1e-9, nan_ok=True)
@@ -242,6 +243,15 @@ def test_wrong_usage(lkcfuse, folders, words, code, said):
     lkcfuse("eval", *words).assert_fails(code, *said)
 
 
+def test_a_task_has_columns_of_its_own(lkcfuse, folders):
+    plain, named = (
+        json.loads(lkcfuse("eval", *OURS, "--json", *words).text)["rows"][0]
+        for words in ((), ("--metrics", "MEF-SSIM,EN"))
+    )
+    assert "MEF-SSIM" not in plain
+    assert list(named)[2:] == ["MEF-SSIM", "EN"]
+
+
 def test_explain_tells_what_each_metric_is(lkcfuse, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     records = [
@@ -249,7 +259,7 @@ def test_explain_tells_what_each_metric_is(lkcfuse, monkeypatch):
     ]
     assert [record["name"] for record in records] == list(METRICS)
     by_hand = {r["name"] for r in records if not r["agrees_with_published_evaluator"]}
-    assert {"NMI", "FMI", "Nabf", "MS-SSIM", "Qcb", "Qcv"} <= by_hand
+    assert {"NMI", "FMI", "Nabf", "MS-SSIM", "Qcb", "Qcv", "Qs", "Qw", "Qe", "MEF-SSIM"} <= by_hand
     lower = {record["name"] for record in records if record["better"] == "lower"}
     assert lower == {"MSE", "Nabf", "Qcv", "GT_MAE"}
     text = lkcfuse("eval", "--explain", "--metrics", "Qcb,EN").text
