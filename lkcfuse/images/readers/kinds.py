@@ -11,7 +11,12 @@ _TO_PNG = "save it as PNG or TIFF"
 _VIDEO = "extract its frames (`ffmpeg -i {name} frames/%05d.png`) and fuse their folder"
 
 _MAGIC: tuple[tuple[bytes, int, str, str], ...] = (
-    (b"DICM", 128, "a DICOM file", "`lkcfuse fuse` fuses two of them, eval and batch take pictures of slices"),
+    (
+        b"DICM",
+        128,
+        "a DICOM file",
+        "`lkcfuse fuse` fuses two of them, eval and batch take pictures of slices",
+    ),
     (
         b"n+1\0",
         344,
