@@ -108,6 +108,7 @@ def fuse(
             options=volume_options,
             format_name=format_name,
             force=force,
+            anonymize=scans.anonymize,
             out=out,
         )
         return

@@ -32,6 +32,7 @@ def fuse_two_scans(
     options: VolumeOptions,
     format_name: str | None,
     force: bool,
+    anonymize: bool,
     out: Output,
 ) -> None:
     """Fuse two scans.
@@ -43,17 +44,22 @@ def fuse_two_scans(
         options: How.
         format_name: What `--format` says.
         force: Overwrite an output that exists.
+        anonymize: Leave out of DICOM what tells whose scan it is.
         out: Tells what is done.
 
     Raises:
         LkcfuseError: Whatever is wrong with the words or the scans.
     """
     started = time.perf_counter()
-    from lkcfuse.fusion.volumes import describe_result, fuse_scans, prepare_scans
-    from lkcfuse.volumes.writing import check_volume_output, write_volume
+    from lkcfuse.fusion.volumes import fuse_scans, prepare_scans
+    from lkcfuse.volumes.recognise import is_dicom
+    from lkcfuse.volumes.writing import check_volume_output
 
     target = _check_words(words, output, options)
-    chosen = check_volume_output(target, format=format_name, overwrite=force)
+    of_dicom = is_dicom(words[0])
+    chosen = check_volume_output(target, format=format_name, overwrite=force, of_dicom=of_dicom)
+    if anonymize and chosen != "dicom":
+        raise UsageError("--anonymize is for DICOM: no other file has the patient's name in it")
     with out.progress("reading"):
         scans = prepare_scans(words[0], words[1], fuser.task, options, out.notify)
     with out.progress("loading weights", in_bytes=True) as report:
@@ -61,15 +67,7 @@ def fuse_two_scans(
     out.note(f"fusing {scans.slices()} {options.plane} slices with {fuser.describe()}")
     with out.progress("fusing", unit="slices") as report:
         fused = fuse_scans(fuser, scans, options, report)
-    write_volume(
-        fused.values,
-        fused.grid,
-        target,
-        format=format_name,
-        overwrite=force,
-        plane=options.plane,
-        description=describe_result(fuser),
-    )
+    fused.save(target, format=format_name, overwrite=force, anonymize=anonymize)
     record = _record(fuser, fused, options)
     record |= {
         "output": str(target),
@@ -85,7 +83,9 @@ def _check_words(words: Sequence[str], output: str | None, options: VolumeOption
     if len(words) > 2:
         raise UsageError(f"fuse takes two scans and got {len(words)}: name two")
     if output is None:
-        raise UsageError("the output is missing: -o fused.nii.gz, or -o FOLDER --format png")
+        raise UsageError(
+            "the output is missing: -o fused.nii.gz, -o fused.dcm, or -o FOLDER --format png"
+        )
     if STREAM in (*words, output):
         raise UsageError("scans are read from files and folders, and written to them, not to -")
     first, second, target = (Path(word).resolve() for word in (*words, output))

@@ -79,6 +79,13 @@ class ScanOptions:
             help="Which volume to take of a scan of several (4-D); two for the two sources.",
         ),
     ] = None
+    anonymize: Annotated[
+        bool,
+        typer.Option(
+            "--anonymize",
+            help="Write DICOM without the patient's name and whatever else tells whose scan it is.",
+        ),
+    ] = False
     force_patient: Annotated[
         bool,
         typer.Option("--force-patient", help="Fuse scans whose files name two patients."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from lkcfuse.notes import Note
 from lkcfuse.pairs import Pair
 from lkcfuse.tasks import Task
 from lkcfuse.version import __version__
+from lkcfuse.volumes.description import Description
 from lkcfuse.volumes.display import Display, display
 from lkcfuse.volumes.grid import Grid
 from lkcfuse.volumes.matching import match_volumes
@@ -23,6 +25,7 @@ from lkcfuse.volumes.options import VolumeOptions
 from lkcfuse.volumes.planes import PLANES, View, view_of
 from lkcfuse.volumes.reading import as_volume
 from lkcfuse.volumes.volume import Volume
+from lkcfuse.volumes.writing import write_volume
 
 if TYPE_CHECKING:
     from lkcfuse.fusion.fuser import Fuser, Progress
@@ -89,7 +92,7 @@ class FusedVolume:
         scans: What was fused.
         fused: How many slices went through the network.
         passed: How many are air, or shown by one source alone, and were passed through.
-        notes: What the user should know, a line each.
+        description: What its file says about it.
     """
 
     values: npt.NDArray[Any]
@@ -97,7 +100,7 @@ class FusedVolume:
     scans: Scans = field(repr=False)
     fused: int
     passed: int
-    notes: tuple[str, ...] = ()
+    description: Description
 
     @property
     def array(self) -> npt.NDArray[Any]:
@@ -115,6 +118,38 @@ class FusedVolume:
         from lkcfuse.volumes.itk import image_to_itk
 
         return image_to_itk(self.values, self.grid)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,  # noqa: A002 - the option's name
+        overwrite: bool = False,
+        anonymize: bool = False,
+    ) -> None:
+        """Write it: a file, or the folder for slices or a DICOM series; see `write_volume`.
+
+        Args:
+            path: Where to; whole or not at all.
+            format: `png`, `dicom` and the like for a folder; None goes by the name.
+            overwrite: Whether a file that exists is replaced.
+            anonymize: Leave out of DICOM what tells whose scan it is.
+
+        Raises:
+            UsageError: The format is unknown, or the output exists.
+            ResourceError: It cannot be written.
+        """
+        write_volume(
+            self.values,
+            self.grid,
+            path,
+            format=format,
+            overwrite=overwrite,
+            plane=self.scans.plane,
+            description=self.description,
+            sources=self.scans.sources,
+            anonymize=anonymize,
+        )
 
 
 def prepare_scans(
@@ -209,7 +244,14 @@ def fuse_scans(
             f"{scans.first.volume.name} and {scans.second.volume.name} show nothing in one slice "
             "together: choose other windows by --window-first and --window-second"
         )
-    return FusedVolume(values, scans.grid, scans, fused=count - passed, passed=passed)
+    return FusedVolume(
+        values,
+        scans.grid,
+        scans,
+        fused=count - passed,
+        passed=passed,
+        description=_describe(fuser, scans, options),
+    )
 
 
 def _needs_network(pair: Pair) -> bool:
@@ -224,7 +266,20 @@ def _precision(dtype: np.dtype[Any]) -> tuple[bool, int]:
     return dtype.kind == "f", dtype.itemsize
 
 
-def describe_result(fuser: Fuser) -> str:
-    """Return what a file says about itself: 79 characters of ASCII at most, as NIfTI has them."""
-    text = f"lkcfuse {__version__} {fuser.task.name} {fuser.weights.name}"
-    return text[:55] + ", not for diagnosis"
+def _describe(fuser: Fuser, scans: Scans, options: VolumeOptions) -> Description:
+    task, weights = fuser.task, fuser.weights
+    title = f"{task.first} + {task.second} fused"
+    windows = ", ".join(
+        f"{role} shown from {each.limits[0]:g} to {each.limits[1]:g}"
+        for role, each in ((task.first, scans.first), (task.second, scans.second))
+        if each.limits is not None
+    )
+    return Description(
+        series=f"{title}, not for diagnosis",
+        short=f"lkcfuse {__version__} {task.name} {weights.name}"[:55] + ", not for diagnosis",
+        derivation=(
+            f"{title} in {options.plane} slices by lkcfuse {__version__}, task {task.name}, "
+            f"weights {weights.name} (SHA-256 {weights.sha256}); "
+            f"{windows or 'colours as they came'}. For research, not for diagnosis."
+        ),
+    )

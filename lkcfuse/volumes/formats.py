@@ -11,13 +11,26 @@ SUFFIXES: dict[str, str] = {
     ".nii": "nifti",
     ".nrrd": "nrrd",
     ".mha": "mha",
+    ".dcm": "dicom",
 }
 """The suffixes of files that hold a whole volume, and their formats."""
 
 PICTURES = ("png", "tiff", "jpeg", "webp", "bmp")
 """Formats of which a folder gets one file per slice."""
 
+_OTHER_NAMES = {
+    "dcm": "dicom",
+    "jpg": "jpeg",
+    "nii": "nifti",
+    "nii.gz": "nifti",
+    "tif": "tiff",
+}
 _PICTURE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+def makes_folder(path: Path, name: str) -> bool:
+    """Whether a format, as `choose_volume_format` returns it, is written as a folder."""
+    return name in PICTURES or (name == "dicom" and volume_suffix(path) is None)
 
 
 def volume_suffix(path: Path) -> str | None:
@@ -31,12 +44,13 @@ def volume_suffix(path: Path) -> str | None:
     return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
 
 
-def choose_volume_format(path: Path, asked: str | None) -> str:
+def choose_volume_format(path: Path, asked: str | None, *, of_dicom: bool = False) -> str:
     """Return the format to write a fused scan in.
 
     Args:
         path: The output.
         asked: What `--format` says.
+        of_dicom: The first source is DICOM: a folder gets a series.
 
     Returns:
         One of `SUFFIXES`' values, or of `PICTURES` for a folder of slices.
@@ -46,7 +60,9 @@ def choose_volume_format(path: Path, asked: str | None) -> str:
     """
     suffix = volume_suffix(path)
     name = None if asked is None else asked.lower().lstrip(".")
-    name = {"nii": "nifti", "nii.gz": "nifti", "jpg": "jpeg", "tif": "tiff"}.get(str(name), name)
+    name = {"nii": "nifti", "nii.gz": "nifti", "jpg": "jpeg", "tif": "tiff", "dcm": "dicom"}.get(
+        str(name), name
+    )
     known = ", ".join(SUFFIXES)
     if name in PICTURES:
         if suffix is not None or path.suffix.lower() in _PICTURE_SUFFIXES:
@@ -57,6 +73,8 @@ def choose_volume_format(path: Path, asked: str | None) -> str:
         return str(name)
     if suffix is not None and name in (None, SUFFIXES[suffix]):
         return SUFFIXES[suffix]
+    if suffix is None and (name == "dicom" or (name is None and of_dicom and not path.suffix)):
+        return "dicom"
     if name is not None:
         raise UsageError(
             f"a fused scan is not written as '{asked}' to {path}: end its name in one of {known}, "
@@ -68,6 +86,6 @@ def choose_volume_format(path: Path, asked: str | None) -> str:
             f"the slices with -o {path.with_suffix('')} --format png"
         )
     raise UsageError(
-        f"{path} does not say what to write: end it in one of {known}, or give --format png for "
-        "a folder of slices"
+        f"{path} does not say what to write: end it in one of {known}, or give --format png or "
+        "--format dicom for a folder"
     )

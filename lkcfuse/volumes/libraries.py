@@ -34,7 +34,9 @@ def pydicom() -> Any:
     """Import pydicom, and the parts of it that are used."""
     with _explaining("pydicom"):
         import pydicom
+        import pydicom.dataset
         import pydicom.pixels
+        import pydicom.tag
         import pydicom.uid
     return pydicom
 

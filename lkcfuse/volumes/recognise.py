@@ -32,6 +32,12 @@ def is_volume(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def is_dicom(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a DICOM file, or a folder that is a scan: DICOM then."""
+    place = Path(path)
+    return is_volume(place) and (place.is_dir() or file_kind(place) == "dicom")
+
+
 def file_kind(path: Path) -> str | None:
     """Return what a file is: `nifti`, `itk` (NRRD, MetaImage), `dicom`, or None.
 

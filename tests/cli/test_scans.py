@@ -171,3 +171,27 @@ def test_without_the_extra(lkcfuse, scans, settings, tmp_path, monkeypatch):
     lkcfuse(
         "fuse", scans[0], scans[1], "--task", "mri-ct", "-o", tmp_path / "a.nii", *settings
     ).assert_fails(2, "scans take nibabel", "pip install 'lkcfuse[medical]'")
+
+
+def test_series_in_and_a_series_out(lkcfuse, settings, tmp_path):
+    study, frame = generate_uid(), generate_uid()
+    for modality in ("MR", "PT"):
+        save_series(
+            tmp_path / modality, head(modality, SHAPE, AFFINE), AFFINE,
+            modality=modality, uids=(study, generate_uid(), frame),
+        )  # fmt: skip
+    words = ["fuse", tmp_path / "MR", tmp_path / "PT", "--task", "mri-pet", *settings]
+    done = lkcfuse(*words, "-o", tmp_path / "fused", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.text)["format"] == "dicom"
+    assert names(tmp_path / "fused") == ["fused.dcm"]
+    data = pydicom.dcmread(tmp_path / "fused" / "fused.dcm")
+    assert (data.StudyInstanceUID, data.FrameOfReferenceUID) == (study, frame)
+    assert data.PhotometricInterpretation == "RGB"
+    assert data.SeriesDescription == "MRI + PET fused, not for diagnosis"
+    for word in ("mri-pet", "max.safetensors", "PET shown from 0 to ", "not for diagnosis"):
+        assert word in data.DerivationDescription
+    assert lkcfuse(*words, "-o", tmp_path / "a.dcm", "--anonymize").code == 0
+    assert pydicom.dcmread(tmp_path / "a.dcm").PatientName == ""
+    lkcfuse(*words, "-o", tmp_path / "a.nii", "--anonymize").assert_fails(2, "is for DICOM")
+    lkcfuse(*words, "-o", tmp_path / "fused").assert_fails(2, "is not an empty folder")

@@ -10,6 +10,7 @@ from lkcfuse.errors import UsageError
 from lkcfuse.images import read_image
 from lkcfuse.volumes import Grid
 from lkcfuse.volumes import writing as module
+from lkcfuse.volumes.description import Description
 from lkcfuse.volumes.reading import read_volume
 from lkcfuse.volumes.writing import check_volume_output, write_volume
 
@@ -37,7 +38,7 @@ def make(kind):
 def test_nibabel_and_simpleitk_agree(tmp_path, kind, suffix, lie):
     values, affine = make(kind), GRIDS[lie]
     path = tmp_path / f"fused{suffix}"
-    write_volume(values, Grid(SHAPE, affine), path, description="by nobody")
+    write_volume(values, Grid(SHAPE, affine), path, description=Description(short="by nobody"))
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     again = read_volume(path)
     np.testing.assert_array_equal(again.values, values)
