@@ -130,6 +130,7 @@ class SourceOptions:
             "finest is for scans.",
         ),
     ] = "first"
+<<<<<<< HEAD
     align: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -139,6 +140,17 @@ class SourceOptions:
             "frames of reference differ.",
         ),
     ] = None
+=======
+    no_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--no-metadata",
+            help="Write no EXIF, GPS or resolution of the source that gives the colour, and not "
+            "what made the picture. Without it they are kept, but for the orientation, which is "
+            "applied.",
+        ),
+    ] = False
+>>>>>>> main
 
     def to_pair_options(self, task: str, *, scan: bool = False) -> PairOptions:
         """Return them as what is done to a pair.
@@ -183,6 +195,7 @@ class SourceOptions:
             resize=self.resize,
             transform=None if self.transform is None else read_transform(self.transform),
             grid=self.grid,
+            metadata=not self.no_metadata,
         )
 
 

@@ -271,17 +271,18 @@ def test_lines_from_stdin(lkcfuse_process, scene):
 def test_metrics_are_those_of_eval_and_are_not_computed_twice(lkcfuse, scene, settings):
     done = lkcfuse("batch", "ir", "vis", "--metrics", "m.csv", "--json", *settings)
     assert done.code == 0, done.err
-    assert "wrote m.csv: 6 rows" in done.err
+    assert "wrote m.csv and m.summary.csv: 6 rows of 21 metrics" in done.err
     records = [json.loads(line) for line in done.text.splitlines()]
     with open("m.csv", newline="") as file:  # noqa: PTH123
         rows = list(csv.DictReader(file))
-    assert [row["name"] for row in rows] == [*NAMES, "mean", "std"]
-    for record, row in zip(records, rows, strict=False):
+    assert [row["name"] for row in rows] == [*NAMES]
+    for record, row in zip(records, rows, strict=True):
         assert {
             k: v if v is None else float(f"{v:.10g}") for k, v in record["metrics"].items()
         } == {k: float(v) if v else None for k, v in row.items() if k not in ("name", "method")}
-    assert lkcfuse("eval", "--gt-free", "e.csv", "-q").code == 0
-    assert Path("e.csv").read_bytes() == Path("m.csv").read_bytes()
+    assert lkcfuse("eval", "-o", "e.csv", "-q").code == 0
+    for name in ("csv", "summary.csv"):
+        assert Path(f"e.{name}").read_bytes() == Path(f"m.{name}").read_bytes()
     journal = Path("fused/.lkcfuse/run.jsonl")
     before = journal.read_text().count('"metrics"')
     assert lkcfuse("batch", "ir", "vis", "--metrics", "m.csv", *settings).code == 0
