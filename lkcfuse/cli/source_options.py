@@ -130,7 +130,6 @@ class SourceOptions:
             "finest is for scans.",
         ),
     ] = "first"
-<<<<<<< HEAD
     align: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -140,7 +139,6 @@ class SourceOptions:
             "frames of reference differ.",
         ),
     ] = None
-=======
     no_metadata: Annotated[
         bool,
         typer.Option(
@@ -150,7 +148,6 @@ class SourceOptions:
             "applied.",
         ),
     ] = False
->>>>>>> main
 
     def to_pair_options(self, task: str, *, scan: bool = False) -> PairOptions:
         """Return them as what is done to a pair.

@@ -24,6 +24,7 @@ _FOR_PICTURES = {
     "resize": "--grid",
     "transform": None,
     "fail_on_warning": None,
+    "no_metadata": "--anonymize",
 }
 
 
