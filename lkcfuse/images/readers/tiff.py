@@ -275,6 +275,12 @@ def _check_present(page: TiffPage, name: str) -> None:
         spans = set(zip(page.dataoffsets, page.databytecounts, strict=False))
         held = min(sum(count for _, count in spans), size)
         check_held(page.imagewidth, page.imagelength * _fours(page), held, name)
+        if (
+            page.compression in _DEFLATE
+            and min(page.databytecounts, default=0) > 0
+            and page.nbytes > MOST_INFLATED * stored
+        ):
+            raise ValueError("fewer samples than its tags say")
     if page.compression in _DEFLATE and find_spec("imagecodecs") is None:
         _check_inflated(page)
 
