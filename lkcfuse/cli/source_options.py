@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lkcfuse.cli import completion
 from lkcfuse.cli.options import local_path
 from lkcfuse.errors import UsageError
 from lkcfuse.tasks import IR_VIS
@@ -74,6 +75,7 @@ class SourceOptions:
             help="The infrared image shows heat in false colours: a palette's name (iron, rainbow, "
             "jet, ...), a picture of its colour bar, or a table of R,G,B. auto recognises the "
             "usual ones.",
+            autocompletion=completion.palettes,
             show_default="auto for ir-vis, else off",
         ),
     ] = None
