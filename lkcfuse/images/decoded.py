@@ -27,6 +27,7 @@ class Decoded:
         nodata: The value that the file says stands for no data, in its own numbers.
         format: Name of the format, as Pillow calls it: `PNG`.
         notes: What the user should know, a line each.
+        valid: (H, W): where there is data; None where only the samples tell.
     """
 
     samples: npt.NDArray[Any]
@@ -35,6 +36,7 @@ class Decoded:
     nodata: float | None = None
     format: str = ""
     notes: list[str] = field(default_factory=list)
+    valid: npt.NDArray[np.bool_] | None = None
 
     @property
     def has_alpha(self) -> bool:
