@@ -46,10 +46,11 @@ class Scorer:
 
     Args:
         method: What tables call the batch's outputs.
-        metrics: Names of metrics; None takes all that need no ground truth.
+        metrics: Names of metrics; None takes all for the task that need no ground truth.
         workers: Most processes to start; None leaves one CPU to the network.
         baselines: Score the pixelwise maximum and mean of the sources too.
         options: How the sources are read and brought together.
+        task: Name of the task; without names it leaves out the metrics of other tasks.
 
     Raises:
         UsageError: A metric is unknown, or the method is called like a baseline.
@@ -63,6 +64,7 @@ class Scorer:
         workers: int | None = None,
         baselines: bool = False,
         options: PairOptions | None = None,
+        task: str | None = None,
     ) -> None:
         self.method = method
         self.options = options or PairOptions()
@@ -71,7 +73,7 @@ class Scorer:
             raise UsageError(
                 f"the output folder is called '{method}' like a baseline: choose another with -o"
             )
-        self.names = tuple(metric.name for metric in select(metrics, reference=False))
+        self.names = tuple(metric.name for metric in select(metrics, task=task))
         self._workers = workers or max(1, available_cpus() - 1)
         self._pool: WorkerPool | None = None
 

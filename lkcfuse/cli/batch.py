@@ -53,6 +53,7 @@ from lkcfuse.cli.options import (
 )
 from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.cli.source_options import SourceOptions
+from lkcfuse.cli.tables import compare, write_scores
 from lkcfuse.errors import NotCachedError, UsageError
 from lkcfuse.remote import Location, as_location
 
@@ -138,7 +139,7 @@ def batch(
     part = _shard(shard)
     engine = _engine(engine_name, device, address, workers, cpus_per_worker, gpus_per_worker)
     if metrics is not None:
-        from lkcfuse.metrics.table import check_table
+        from lkcfuse.metrics.table_files import check_table
 
         check_table(metrics, force=force, to_be_made=folder)
     if alone:
@@ -181,16 +182,16 @@ def batch(
         out.note(f"fusing into {folder} with {computer}")
         scorer = None
         if metrics is not None or page is not None:
-            scorer = _scorer(folder, stack, options, baselines=page is not None)
+            scorer = _scorer(folder, stack, options, task=task, baselines=page is not None)
         outcomes = work_through(opened, fuser, engine, scorer, options=options, out=out, end=end)
     warn.close()
     if scorer is not None and metrics is not None:
-        from lkcfuse.metrics.table import write_table
+        from lkcfuse.batch.settings import Settings
 
         scored = [(o.pair.name, o.metrics) for o in outcomes if o.metrics is not None]
         if scored:
-            write_table(scorer.table(scored), metrics, force=force)
-            out.note(f"wrote {metrics}: {count(len(scored), 'row')}")
+            made = {scorer.method: Settings.of(fuser, plan.format, options)}
+            write_scores(compare(scorer.table(scored), made), metrics, out, force=force)
     if scorer is not None and page is not None:
         from lkcfuse.batch.settings import Settings
         from lkcfuse.cli.reports import write_batch_report
@@ -347,8 +348,10 @@ def _engine(
     )
 
 
-def _scorer(folder: Location, stack: ExitStack, options: PairOptions, *, baselines: bool) -> Scorer:
+def _scorer(
+    folder: Location, stack: ExitStack, options: PairOptions, *, task: str, baselines: bool
+) -> Scorer:
     from lkcfuse.batch.scoring import Scorer, method_name
 
-    scorer = Scorer(method_name(folder), baselines=baselines, options=options)
+    scorer = Scorer(method_name(folder), baselines=baselines, options=options, task=task)
     return stack.enter_context(scorer)

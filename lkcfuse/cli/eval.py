@@ -22,16 +22,18 @@ from lkcfuse.cli.options import (
 )
 from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.cli.streams import check_stdout
+from lkcfuse.cli.tables import compare, settings_of, write_scores
 from lkcfuse.errors import InputError, LkcfuseError, UsageError
 from lkcfuse.remote import as_location
+from lkcfuse.tasks import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lkcfuse.metrics.cases import Plan
+    from lkcfuse.metrics.comparison import Comparison
     from lkcfuse.metrics.naming import Naming
     from lkcfuse.metrics.registry import Metric
-    from lkcfuse.metrics.table import Table
 
 STREAM = "-"
 BATCH_FOLDER = Path("fused")
@@ -41,12 +43,18 @@ DEFAULT_TASK = "ir-vis"
 TableOption = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option(
-        "--gt-free",
+        "--output",
+        "-o",
         metavar="TABLE",
         help="The table to write: CSV, or JSON by the suffix .json; - for CSV on stdout. "
         "Left out: the summary is printed alone.",
         parser=local_path,
     ),
+]
+# The first name of --output, kept for scripts that use it.
+OlderTableOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--gt-free", metavar="TABLE", hidden=True, parser=local_path),
 ]
 FusedOption = Annotated[
     Optional[list[Path]],  # noqa: UP045
@@ -89,7 +97,9 @@ ReferenceOption = Annotated[
 MetricsOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        "--metrics", metavar="NAME,...", help="Only these, in this order. Left out: all of them."
+        "--metrics",
+        metavar="NAME,...",
+        help="Only these, in this order. Left out: all that are for the task.",
     ),
 ]
 BaselinesOption = Annotated[
@@ -110,8 +120,7 @@ TaskNameOption = Annotated[
         "--task",
         "-t",
         metavar="TASK",
-        help="What A and B are called: ir-vis, mri-ct, mri-pet or mri-spect. Left out: the "
-        "batch's, or ir-vis.",
+        help=f"What A and B are: {', '.join(TASKS)}. Left out: the batch's, or ir-vis.",
         autocompletion=completion.tasks,
     ),
 ]
@@ -137,6 +146,7 @@ WorkersOption = Annotated[
 
 def evaluate(
     table_path: TableOption = None,
+    older_table_path: OlderTableOption = None,
     fused: FusedOption = None,
     first: FirstOption = None,
     second: SecondOption = None,
@@ -157,7 +167,7 @@ def evaluate(
 
     Scores the last batch, or any method's results: files of the folders --fused, --a and --b
     belong together by their stems, or as --match says. The table has one row for each pair and
-    method, and a mean and a std row for each method.
+    method; means, deviations and ranks go to a second one beside it (metrics.summary.csv).
     """
     from lkcfuse.atomic import check_not_used
     from lkcfuse.cli.summary import draw
@@ -166,17 +176,21 @@ def evaluate(
     from lkcfuse.metrics.cases import with_baselines
     from lkcfuse.metrics.naming import Naming
     from lkcfuse.metrics.scoring import score
-    from lkcfuse.metrics.table import Table, check_table, write_table
+    from lkcfuse.metrics.table import Table
+    from lkcfuse.metrics.table_files import check_table
     from lkcfuse.tasks import get_task
 
     out = Output(as_json, quiet)
+    if table_path is not None and older_table_path is not None:
+        raise UsageError("--output and --gt-free are two names of one option: give --output")
+    table_path = table_path or older_table_path
     names = metrics.split(",") if metrics is not None else None
-    chosen = select(names, reference=explain or reference is not None)
     if explain:
-        _explain(chosen, out)
+        _explain(select(names, reference=True), out)
         return
     if task is not None:
         get_task(task)
+    select(names, reference=reference is not None)  # names that make no sense are told first
     to_stdout = table_path is not None and str(table_path) == STREAM
     if to_stdout and as_json:
         raise UsageError("the table and --json cannot share standard output: give it a file")
@@ -188,6 +202,8 @@ def evaluate(
     fused = fused or [BATCH_FOLDER]
     plan, own_task = _plan(fused, first, second, reference, Naming(match, prefer))
     kind = get_task(task or own_task)
+    chosen = select(names, reference=reference is not None, task=kind.name)
+    names = [metric.name for metric in chosen]
     if table_path is not None and not to_stdout:
         check_not_used(table_path, plan.files())
     page = as_location(report) if report is not None else None
@@ -218,18 +234,20 @@ def evaluate(
     if not own:
         raise LkcfuseError(f"none of {len(plan.cases)} pairs could be scored: nothing is written")
 
+    comparison = compare(table, settings_of(plan.methods, fused))
     if to_stdout:
-        sys.stdout.buffer.write(table.to_csv())
-        sys.stdout.buffer.flush()
+        if sys.stdout.isatty():
+            out.result(table.to_csv().decode("utf-8", "surrogateescape"), {}, end="")
+        else:
+            sys.stdout.buffer.write(table.to_csv())
+            sys.stdout.buffer.flush()
     else:
         if table_path is not None:
-            write_table(table, table_path, force=force)
-            sizes = f"{count(len(table.rows), 'row')} of {count(len(chosen), 'metric')}"
-            out.note(f"wrote {table_path}: {sizes}")
+            write_scores(comparison, table_path, out, force=force)
         title = f"{kind.name}: A {kind.first}, B {kind.second}, {count(len(plan.cases), 'pair')}"
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        text = f"{title}\n{draw(table, chosen, columns=columns)}"
-        out.result(text, _record(table, scores.failures))
+        text = f"{title}\n{draw(comparison, columns=columns)}"
+        out.result(text, _record(comparison, scores.failures), styled=True)
     if page is not None:
         from lkcfuse.cli.reports import write_eval_report
 
@@ -274,8 +292,8 @@ def _plan(
     return plan_batch(pairs, fused, reference, notes, naming, options), task
 
 
-def _record(table: Table, failures: Sequence[Any]) -> dict[str, object]:
-    record: dict[str, object] = dict(table.to_record())
+def _record(comparison: Comparison, failures: Sequence[Any]) -> dict[str, object]:
+    record = comparison.to_record()
     record["failures"] = [{"name": f.name, "message": f.message} for f in failures]
     return record
 

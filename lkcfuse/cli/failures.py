@@ -105,5 +105,6 @@ def _explain_usage(error: Exception) -> str:
 
 
 def _one_line(message: object) -> str:
-    # Spaces stay as they are: they may be those of a file's name.
-    return re.sub(r"\s*[\x00-\x1f\x7f]\s*", " ", str(message)).strip()
+    # Spaces stay as they are: they may be those of a file's name. Other control characters are
+    # escaped where the line is printed.
+    return re.sub(r"\s*[\t\n\v\f\r]\s*", " ", str(message)).strip()

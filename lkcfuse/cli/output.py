@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lkcfuse.cli.streams import escape, for_stdout
 from lkcfuse.notes import Note
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ ReportProgress = Callable[[float, float], None]
 
 def error(message: str) -> None:
     """Print the one line that a failed run leaves on stderr."""
-    print(f"lkcfuse: error: {message}", file=sys.stderr, flush=True)
+    _say(f"error: {message}")
+
+
+def _say(message: str) -> None:
+    print(f"lkcfuse: {escape(message)}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -46,18 +51,27 @@ class Output:
     as_json: bool = False
     quiet: bool = False
 
-    def result(self, text: str, record: Mapping[str, object], *, end: str = "\n") -> None:
+    def result(
+        self,
+        text: str,
+        record: Mapping[str, object],
+        *,
+        end: str = "\n",
+        styled: bool = False,
+    ) -> None:
         """Print one result: its text for people, or its record as one line of JSON.
 
         Args:
-            text: For people.
+            text: For people. On a terminal, control characters in it are escaped.
             record: For programs.
             end: What ends the text; JSON always ends in a newline.
+            styled: The text has a terminal's escape sequences that are meant; names in it are
+                escaped already.
         """
         if self.as_json:
             print(json.dumps(record), flush=True)
         elif not self.quiet:
-            print(text, end=end, flush=True)
+            print(text if styled else for_stdout(text), end=end, flush=True)
 
     def table(self, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
         """Print rows as aligned columns for people, or as one JSON array of objects.
@@ -71,7 +85,7 @@ class Output:
         elif not self.quiet:
             cells = [
                 [column.upper() for column in columns],
-                *([str(row.get(column, "")) for column in columns] for row in rows),
+                *([for_stdout(str(row.get(column, ""))) for column in columns] for row in rows),
             ]
             widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
             for line in cells:
@@ -82,12 +96,12 @@ class Output:
     def note(self, message: str) -> None:
         """Say on stderr what was chosen or done."""
         if not self.quiet:
-            print(f"lkcfuse: {message}", file=sys.stderr, flush=True)
+            _say(message)
 
     def warn(self, message: str) -> None:
         """Say on stderr what the user may want to look at."""
         if not self.quiet:
-            print(f"lkcfuse: warning: {message}", file=sys.stderr, flush=True)
+            _say(f"warning: {message}")
 
     def notify(self, message: str) -> None:
         """Say what came through a `notify` callback: as a note if it is one, else as a warning."""
@@ -211,7 +225,7 @@ class _DelayedBar:
             elif self._unit is not None:
                 transfer = (Count(self._unit),)
             self._bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 TextColumn("{task.percentage:>3.0f}%"),
                 *transfer,
@@ -223,7 +237,7 @@ class _DelayedBar:
                 redirect_stdout=sys.stdout.isatty(),
             )
             done, total = self._position
-            task = self._bar.add_task(self._description, total=total)
+            task = self._bar.add_task(escape(self._description), total=total)
             self._bar.update(task, completed=done)
             self._bar.start()
 

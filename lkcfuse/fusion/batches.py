@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -9,12 +10,39 @@ import numpy as np
 import numpy.typing as npt
 
 from lkcfuse.errors import InputError
+from lkcfuse.images import Image
 
 
 def is_tensor(value: object) -> bool:
     """Whether a value is a tensor; who has one has imported torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
+
+
+def check_is_array(value: object, name: str) -> None:
+    """Point to the method that takes a file or an image where an array is wanted.
+
+    Args:
+        value: What `Fuser.fuse` was given.
+        name: What messages call it.
+
+    Raises:
+        InputError: It is a path, an open file, encoded bytes or an `Image`.
+    """
+    if isinstance(value, (str, os.PathLike)):
+        raise InputError(
+            f"'{os.fspath(value)}' is a path, and fuse takes arrays: use "
+            "fuse_files(first, second, output)"
+        )
+    if isinstance(value, (bytes, bytearray)) or hasattr(value, "readinto"):
+        raise InputError(
+            f"{name} is an encoded file, and fuse takes arrays: use fuse_files, with io.BytesIO "
+            "for bytes"
+        )
+    if isinstance(value, Image):
+        raise InputError(
+            f"{name} is an Image, and fuse takes arrays: use fuse_pair(Pair(first, second))"
+        )
 
 
 def split_batch(name: str, batch: npt.ArrayLike) -> list[npt.NDArray[np.generic]]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lkcfuse.errors import InputError, WeightsError
-from lkcfuse.fusion.batches import is_tensor, join_batch, split_batch
+from lkcfuse.fusion.batches import check_is_array, is_tensor, join_batch, split_batch
 from lkcfuse.fusion.composition import (
     check_no_warnings,
     compose,
@@ -70,7 +70,8 @@ class Fuser:
             warnings.
 
     Raises:
-        UsageError: The task is unknown.
+        UsageError: No task or device has that name, or the number of threads is below 1.
+        WeightsError: No weights have that name, or a path leads nowhere; the manifest is not valid.
 
     Example:
         Weights come with the package, or are fetched when they are first needed::
@@ -91,10 +92,14 @@ class Fuser:
         options: InferenceOptions | None = None,
         notify: Notify | None = None,
     ) -> None:
+        from lkcfuse.inference.options import check_device_name, check_threads
+        from lkcfuse.models.resolve import check_weights
+
         self.task = get_task(task)
+        self._asked_device = check_device_name(device)
+        self._asked_threads = check_threads(threads)
+        check_weights(weights, self.task, manifest)
         self._asked_weights = weights
-        self._asked_device = device
-        self._asked_threads = threads
         self._manifest = manifest
         self._offline = offline
         self._options = options
@@ -103,6 +108,12 @@ class Fuser:
         self._loaded: (
             tuple[FusionModel, InferenceSession, ModelRecord, torch.device, int] | None
         ) = None
+
+    def __repr__(self) -> str:
+        if self._loaded is not None:
+            return f"<Fuser {self.task.name}: {self.describe()}>"
+        weights = self._asked_weights or "default weights"
+        return f"<Fuser {self.task.name}: {weights} on {self._asked_device}, not loaded>"
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "notify": _LOG.warning, "_resolved": None, "_loaded": None}
@@ -246,10 +257,11 @@ class Fuser:
         """Fuse two arrays or tensors, or two batches of them.
 
         Args:
-            first: The infrared image or MRI slice. An array: (H, W) grey or (H, W, 3) RGB, or a
-                batch (N, H, W, 1) or (N, H, W, 3); uint8 or uint16 over their whole range, or
-                float in [0, 1]. A tensor: (C, H, W) or (N, C, H, W) with 1 or 3 channels, uint8 or
-                float in [0, 1], on any device.
+            first: The infrared image or MRI slice. An array: (H, W) or (H, W, 1) grey or
+                (H, W, 3) RGB, or a batch (N, H, W, 1) or (N, H, W, 3); uint8 or uint16 over their
+                whole range, or float in [0, 1]. A Pillow image of mode L, RGB, I;16 or F counts as
+                its array. A tensor: (C, H, W) or (N, C, H, W) with 1 or 3 channels, uint8 or float
+                in [0, 1], on any device.
             second: The visible image, or the CT, PET or SPECT slice; likewise, of the same size.
             invert_first: The first image is black-hot: invert it before fusing.
             progress: Called with (done, total) as the network goes on, for each pair of a batch.
@@ -261,9 +273,11 @@ class Fuser:
             is on the second source's device, and carries no gradient: see `FusionModel`.
 
         Raises:
-            InputError: A source is unfit, or their sizes differ.
+            InputError: A source is unfit, or is a path (see `fuse_files`), or their sizes differ.
             LkcfuseError: As `load`.
         """
+        for name, source in self._named(first, second):
+            check_is_array(source, name)
         if is_tensor(first) or is_tensor(second):
             from lkcfuse.fusion.tensors import fuse_tensors
 

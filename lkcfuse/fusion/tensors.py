@@ -40,7 +40,7 @@ def fuse_tensors(
         ResourceError: Memory or scratch do not suffice.
     """
     sources = [
-        _unit(f"the {name} tensor", tensor)
+        _unit(name, tensor)
         for name, tensor in ((model.task.first, first), (model.task.second, second))
     ]
     single = second.ndim == 3
@@ -69,10 +69,14 @@ def fuse_tensors(
     return result[0] if single else result
 
 
-def _unit(name: str, tensor: object) -> Tensor:
+def _unit(modality: str, tensor: object) -> Tensor:
     """Return a tensor as (N, C, H, W) float32 in [0, 1]."""
+    name = f"the {modality} tensor"
     if not isinstance(tensor, Tensor):
-        raise InputError(f"{name} is not a tensor and the other is: give both as tensors")
+        raise InputError(
+            f"the {modality} source is of type {type(tensor).__name__}, and the other source is a "
+            "tensor: give both as tensors"
+        )
     if tensor.dtype != torch.uint8 and not tensor.is_floating_point():
         raise InputError(f"{name} has type {tensor.dtype}: give uint8, or float between 0 and 1")
     if tensor.ndim not in (3, 4) or 0 in tensor.shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lkcfuse.errors import InputError
+from lkcfuse.images.arrays import as_samples
 from lkcfuse.images.colour import (
     FloatArray,
     blend_chroma,
@@ -28,6 +30,9 @@ from lkcfuse.images.samples import (
 # Float sources that were resampled overshoot their range by a little; that much is clipped.
 FLOAT_TOLERANCE = 1e-3
 
+NOTEBOOK_SIDE = 1024
+"""Pixels of the longer side that a notebook shows at most."""
+
 # Mean |Cb| + |Cr| below which a colour image is grey to the eye (JPEG leaves such traces).
 _VISIBLE_CHROMA = 0.01
 
@@ -35,7 +40,7 @@ _VISIBLE_CHROMA = 0.01
 _COLOUR_SAMPLES = 1 << 18
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Image:
     """A grey or colour image.
 
@@ -63,6 +68,40 @@ class Image:
     icc_profile: bytes | None = None
     notes: tuple[str, ...] = ()
     coverage: npt.NDArray[np.uint8] | None = None
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        kind = "grey" if self.chroma_samples is None else "RGB"
+        return f"<Image '{self.name}': {width}x{height} {kind} {self.dtype}>"
+
+    def _repr_png_(self) -> bytes:
+        """Show the image in a notebook, scaled down to fit a screen."""
+        from lkcfuse.images.preview import encode_png, preview_pixels
+
+        return encode_png(preview_pixels(self, NOTEBOOK_SIDE))
+
+    @property
+    def array(self) -> npt.NDArray[np.generic]:
+        """(H, W) grey or (H, W, 3) RGB of type `dtype`, computed anew; see `image_to_array`."""
+        return image_to_array(self)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,  # noqa: A002 - the option's name
+        overwrite: bool = False,
+    ) -> None:
+        """Write the image to a file; see `write_image` for formats and errors.
+
+        Args:
+            path: The file, which is written whole or not at all.
+            format: Name of the format; None goes by the suffix.
+            overwrite: Replace a file that exists.
+        """
+        from lkcfuse.images import write_image
+
+        write_image(self, path, format=format, overwrite=overwrite)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -122,8 +161,9 @@ def image_from_array(array: npt.ArrayLike, *, name: str = "array") -> Image:
     """Make an image of an array.
 
     Args:
-        array: (H, W) grey or (H, W, 3) RGB; uint8 or uint16 over their whole range, or a float
-            type in [0, 1]. It is kept, not copied: leave it as it is while the image is in use.
+        array: (H, W) or (H, W, 1) grey or (H, W, 3) RGB; uint8 or uint16 over their whole range, or
+            a float type in [0, 1]. It is not copied: do not change it while the image is in use. A
+            Pillow image of mode L, RGB, I;16 or F is taken as well.
         name: What messages call it.
 
     Returns:
@@ -132,16 +172,7 @@ def image_from_array(array: npt.ArrayLike, *, name: str = "array") -> Image:
     Raises:
         InputError: The shape, the type or the values are none of those.
     """
-    pixels = np.asarray(array)
-    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
-        raise InputError(f"{name} has shape {pixels.shape}: give (H, W) grey or (H, W, 3) RGB")
-    if 0 in pixels.shape:
-        raise InputError(f"{name} has no pixels: its shape is {pixels.shape}")
-    if pixels.dtype.kind != "f" and pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
-        raise InputError(
-            f"{name} has type {pixels.dtype}: give uint8, uint16, or float between 0 and 1"
-        )
-    return image_from_samples(pixels, name=name)
+    return image_from_samples(as_samples(array, name), name=name)
 
 
 def image_from_samples(samples: Samples, *, name: str) -> Image:

@@ -55,6 +55,13 @@ def encode_preview(pixels: Pixels, quality: int) -> bytes:
     return buffer.getvalue()
 
 
+def encode_png(pixels: Pixels) -> bytes:
+    """Encode pixels as PNG, without a profile: the colours are sRGB."""
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def _shrunk(picture: PIL.Image.Image, side: int) -> PIL.Image.Image:
     longer = max(picture.size)
     if longer <= side:

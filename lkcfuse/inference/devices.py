@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from lkcfuse.cpus import available_cpus
-from lkcfuse.errors import ResourceError, UsageError
+from lkcfuse.errors import ResourceError
+from lkcfuse.inference.options import check_device_name, check_threads
 
 __all__ = ["available_cpus", "describe", "select_device", "thread_count", "use_threads"]
 
@@ -25,7 +25,7 @@ def select_device(name: str = "auto") -> torch.device:
         UsageError: No kind of device has that name.
         ResourceError: The device is absent; nothing is ever put in its place.
     """
-    asked = name.strip().lower()
+    asked = check_device_name(name)
     if asked == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda", 0)
@@ -35,9 +35,7 @@ def select_device(name: str = "auto") -> torch.device:
     if asked == "mps":
         _require_mps()
         return torch.device("mps")
-    if found := re.fullmatch(r"cuda(?::(\d+))?", asked, re.ASCII):
-        return _cuda(int(found[1] or 0))
-    raise UsageError(f"no device is called '{name}': choose auto, cpu, cuda, cuda:N or mps")
+    return _cuda(int(asked.removeprefix("cuda").removeprefix(":") or 0))
 
 
 def describe(device: torch.device, *, threads: int | None = None) -> str:
@@ -66,11 +64,7 @@ def thread_count(threads: int | None = None) -> int:
     Raises:
         UsageError: The number is below 1.
     """
-    if threads is None:
-        return min(torch.get_num_threads(), available_cpus())
-    if threads < 1:
-        raise UsageError(f"{threads} threads cannot compute: give 1 or more")
-    return threads
+    return check_threads(threads) or min(torch.get_num_threads(), available_cpus())
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -11,8 +12,33 @@ from lkcfuse.errors import UsageError
 SMALLEST_TILE = 32
 """Side of the smallest region, in pixels: below it the margins are nearly all the work."""
 
+_DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d+)?", re.ASCII)
+
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 ScratchType = Literal["float32", "float16"]
+
+
+def check_device_name(name: str) -> str:
+    """Return a device's name in lower case, if a device can have it.
+
+    Raises:
+        UsageError: No kind of device has that name.
+    """
+    asked = name.strip().lower()
+    if not _DEVICES.fullmatch(asked):
+        raise UsageError(f"no device is called '{name}': choose auto, cpu, cuda, cuda:N or mps")
+    return asked
+
+
+def check_threads(threads: int | None) -> int | None:
+    """Return a number of threads, if it is positive or None.
+
+    Raises:
+        UsageError: The number is below 1.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError(f"{threads} threads cannot compute: give 1 or more")
+    return threads
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,24 @@ from lkcfuse.metrics import (
     artefacts,
     correlation,
     edges,
+    exposure,
     feature_information,
     information,
     multiscale,
     perceptual,
     pixelwise,
+    saliency,
     sharpness,
     structural,
     visual_information,
 )
 
 _HEADINGS = ("Args:", "Returns:", "Raises:", "Source:", "Example:")
+
+_SUM = "a sum over the two sources"
+_UP_TO_2 = "a sum over the two sources, up to 2"
+_UNDER_7 = "images under 7 pixels in height or width"
+_UNDER_161 = "images under 161 pixels in height or width"
 
 
 class Needs(Enum):
@@ -51,6 +58,9 @@ class Metric:
             worked out by hand.
         ranks: Whether methods may be ranked by it alone. EN, SD, SF and AG may not: noise and
             oversharpening raise them as well.
+        scale: How its scale differs from what many papers print; empty where it does not.
+        undefined: Which images it is undefined for, where that may be all images of a table.
+        tasks: Names of the tasks whose tables have it where no metrics are named; empty for all.
     """
 
     name: str
@@ -59,6 +69,9 @@ class Metric:
     higher_is_better: bool = True
     verified: bool = False
     ranks: bool = True
+    scale: str = ""
+    undefined: str = ""
+    tasks: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -112,18 +125,24 @@ _METRICS = (
     Metric("CC", correlation.cc, Needs.SOURCES, verified=True),
     Metric("MSE", pixelwise.mse, Needs.SOURCES, higher_is_better=False, verified=True),
     Metric("PSNR", pixelwise.psnr, Needs.SOURCES, verified=True),
-    Metric("SSIM", structural.ssim, Needs.SOURCES, verified=True),
-    Metric("VIF", visual_information.vif, Needs.SOURCES, verified=True),
+    Metric(
+        "SSIM", structural.ssim, Needs.SOURCES, verified=True, scale=_UP_TO_2, undefined=_UNDER_7
+    ),
+    Metric("VIF", visual_information.vif, Needs.SOURCES, verified=True, scale=_SUM),
     Metric("Qabf", edges.qabf, Needs.SOURCES, verified=True),
     Metric("NMI", information.nmi, Needs.SOURCES),
     Metric("FMI", feature_information.fmi, Needs.SOURCES),
     Metric("Nabf", artefacts.nabf, Needs.SOURCES, higher_is_better=False),
-    Metric("MS-SSIM", multiscale.ms_ssim, Needs.SOURCES),
+    Metric("MS-SSIM", multiscale.ms_ssim, Needs.SOURCES, scale=_UP_TO_2, undefined=_UNDER_161),
     Metric("Qcb", perceptual.qcb, Needs.SOURCES),
     Metric("Qcv", perceptual.qcv, Needs.SOURCES, higher_is_better=False),
+    Metric("Qs", saliency.qs, Needs.SOURCES),
+    Metric("Qw", saliency.qw, Needs.SOURCES),
+    Metric("Qe", saliency.qe, Needs.SOURCES),
+    Metric("MEF-SSIM", exposure.mef_ssim, Needs.SOURCES, tasks=("mef",)),
     Metric("GT_PSNR", pixelwise.gt_psnr, Needs.REFERENCE),
-    Metric("GT_SSIM", structural.gt_ssim, Needs.REFERENCE),
-    Metric("GT_MS-SSIM", multiscale.gt_ms_ssim, Needs.REFERENCE),
+    Metric("GT_SSIM", structural.gt_ssim, Needs.REFERENCE, undefined=_UNDER_7),
+    Metric("GT_MS-SSIM", multiscale.gt_ms_ssim, Needs.REFERENCE, undefined=_UNDER_161),
     Metric("GT_MAE", pixelwise.gt_mae, Needs.REFERENCE, higher_is_better=False),
 )
 
@@ -131,18 +150,27 @@ _METRICS = (
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 
 
-def select(names: Iterable[str] | None = None, *, reference: bool = False) -> list[Metric]:
+def select(
+    names: Iterable[str] | None = None, *, reference: bool = False, task: str | None = None
+) -> list[Metric]:
     """Return the metrics of those names, in the order given; all that apply where none is.
 
     Args:
         names: Names as in `METRICS`, upper or lower case; None for every metric there is.
         reference: Whether a ground truth is at hand.
+        task: Name of the task that images were fused for; it leaves out what is for other tasks
+            alone, where no names are given.
 
     Raises:
         UsageError: No metric has that name, or it needs a ground truth and there is none.
     """
     if names is None:
-        return [m for m in METRICS.values() if reference or m.needs is not Needs.REFERENCE]
+        return [
+            metric
+            for metric in METRICS.values()
+            if (reference or metric.needs is not Needs.REFERENCE)
+            and (task is None or not metric.tasks or task in metric.tasks)
+        ]
     by_name = {name.lower(): metric for name, metric in METRICS.items()}
     chosen: dict[str, Metric] = {}
     for name in names:

@@ -6,6 +6,7 @@ import logging
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from lkcfuse.architectures.processing import Processing
 from lkcfuse.errors import WeightsError
@@ -62,15 +63,10 @@ def resolve(
         path = hub.fetch(source, offline=is_offline(offline), notify=notify, progress=progress)
         return _from_file(path, weights, task, manifest, notify)
     if isinstance(weights, str) and "://" in weights:
-        raise WeightsError(
-            f"'{weights}': nothing would verify a file from a bare address: name it, with its "
-            "hash, in a manifest (see --manifest), or fetch it and give its path"
-        )
+        _refuse_address(weights)
     entry = _entry(weights, task, manifest)
     if entry is None:
-        path = expand_user(weights or "")
-        if (path / PRETRAINED_FILE).is_file():
-            path /= PRETRAINED_FILE
+        path = _checkpoint_at(weights or "")
         return _from_file(path, path.name, task, manifest, notify)
     if task.name not in entry.tasks:
         made_for = ", ".join(entry.tasks)
@@ -80,6 +76,64 @@ def resolve(
     record = store.record(entry)
     sha256 = entry.sha256 if record is None else record.sha256
     return ModelRecord(path, entry.name, sha256, task, entry.processing, entry)
+
+
+def check_weights(
+    weights: str | os.PathLike[str] | None,
+    task: str | Task,
+    manifest: Manifest | str | os.PathLike[str] | None = None,
+) -> None:
+    """Check that weights can be found, without reading or fetching them.
+
+    Args:
+        weights: As `resolve` takes them.
+        task: The fusion task.
+        manifest: As `resolve` takes it.
+
+    Raises:
+        UsageError: The task is unknown.
+        WeightsError: No entry of the manifest has that name, and no checkpoint is there; or the
+            manifest is not valid.
+    """
+    task = get_task(task)
+    if weights is None and manifest is None:
+        return
+    if isinstance(weights, str) and is_hub_address(weights):
+        parse_hub_address(weights)
+        return
+    if isinstance(weights, str) and "://" in weights:
+        _refuse_address(weights)
+    if not isinstance(manifest, Manifest):
+        manifest = load_manifest(manifest)
+    if _entry(weights, task, manifest) is None:
+        _checkpoint_at(weights or "")
+
+
+def _refuse_address(weights: str) -> NoReturn:
+    raise WeightsError(
+        f"'{weights}': nothing would verify a file from a bare address: name it, with its "
+        "hash, in a manifest (see --manifest), or fetch it and give its path"
+    )
+
+
+def _checkpoint_at(weights: str | os.PathLike[str]) -> Path:
+    """Return the file at a path, or in the folder at it.
+
+    Raises:
+        WeightsError: It does not exist, or it is not a file.
+    """
+    path = expand_user(weights)
+    try:
+        if (path / PRETRAINED_FILE).is_file():
+            path /= PRETRAINED_FILE
+        if not path.is_file():
+            problem = "is not a file" if path.exists() else "does not exist"
+            raise WeightsError(
+                f"{path} {problem}: give a checkpoint, or a name that 'lkcfuse weights list' shows"
+            )
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
+    return path
 
 
 def _entry(weights: str | os.PathLike[str] | None, task: Task, manifest: Manifest) -> Entry | None:
@@ -104,14 +158,6 @@ def _from_file(
     path: Path, name: str, task: Task, manifest: Manifest, notify: Notify
 ) -> ModelRecord:
     """Take a bare file: what it needs by its metadata, the entry of its hash, or its network."""
-    try:
-        if not path.is_file():
-            problem = "is not a file" if path.exists() else "does not exist"
-            raise WeightsError(
-                f"{path} {problem}: give a checkpoint, or a name that 'lkcfuse weights list' shows"
-            )
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
     sha256 = sha256_of(path)
     entry = manifest.by_sha256(sha256, task)
     processing = read_processing(path)

@@ -66,12 +66,16 @@ def test_its_files_are_those_of_a_local_run(start, orders, plan, folders, fuser,
     assert records[-1].output.sha256 == reply.record.output.sha256
 
 
-def test_what_makes_it_unfit(start, orders):
+def test_what_makes_it_unfit(start, orders, tmp_path):
+    weights = tmp_path / "here.safetensors"
+    weights.write_bytes(b"on the driver alone")
+    moved = Fuser(weights=weights)
+    weights.unlink()
     for change, kind, words in (
         ({"weights_sha256": "0" * 64}, WeightsError, "another file on"),
         ({"version": "0.0.0"}, ResourceError, "install the same"),
         ({"needs_gpu": True}, ResourceError, "torch on"),
-        ({"fuser": Fuser(weights="/no/such.safetensors")}, WeightsError, "does not exist"),
+        ({"fuser": moved}, WeightsError, "does not exist"),
     ):
         worker = start(replace(orders, **change))
         reply = worker.hello()

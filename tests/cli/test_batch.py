@@ -86,7 +86,7 @@ def test_quiet(lkcfuse, scene, settings):
     assert len(contents(scene / "fused")) == 6
 
 
-UNKNOWN = ["--weights", "/no/such.safetensors"]
+UNFIT = ["--weights", __file__]
 
 
 def test_dry_run_shows_pairs_and_outputs_and_writes_nothing(lkcfuse, scene):
@@ -103,7 +103,7 @@ def test_dry_run_shows_pairs_and_outputs_and_writes_nothing(lkcfuse, scene):
         "name": "1", "status": "planned", "first": "ir/1.png", "second": "vis/1.bmp",
         "output": "fused/1.png",
     }  # fmt: skip
-    lkcfuse("batch", "ir", "vis", "--dry-run", "-q", *UNKNOWN).assert_fails(4, "does not exist")
+    lkcfuse("batch", "ir", "vis", "--dry-run", "-q", *UNFIT).assert_fails(4, "does not exist")
     absent = ("batch", "ir", "vis", "--dry-run", "--weights", "lkc-funet-vif")
     done = lkcfuse(*absent)
     assert (done.code, len(done.text.splitlines())) == (0, len(NAMES))
@@ -145,7 +145,7 @@ def test_dry_run_names_listed_files_that_are_not_there(lkcfuse, scene):
 def test_strict(lkcfuse, scene):
     assert lkcfuse("batch", "ir", "vis", "--strict", "--dry-run").code == 0
     (scene / "vis" / "2.bmp").unlink()
-    done = lkcfuse("batch", "ir", "vis", "--strict", *UNKNOWN)
+    done = lkcfuse("batch", "ir", "vis", "--strict", *UNFIT)
     done.assert_fails(3, "5 pairs", "no partner", "ir/2.png")
     assert not (scene / "fused").exists()
 
@@ -185,25 +185,25 @@ def test_strict(lkcfuse, scene):
         (("ir", "vis", "--metrics", "no/m.csv"), 2, ["no/m.csv"]),
         (("ir", "vis", "--metrics", "s3://b/m.csv"), 2, ["s3://b/m.csv is a URL"]),
         (("ir", "vis", "--metrics", "ir/1.png", "--force"), 2, ["ir/1.png is CSV or JSON"]),
-        (("ir", "vis"), 4, ["/no/such.safetensors"]),
+        (("ir", "vis"), 4, [__file__]),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(lkcfuse, scene, words, code, message):
     (scene / "file").write_text("precious")
     before = contents(scene)
-    lkcfuse("batch", *words, *UNKNOWN, "-q").assert_fails(code, *message)
+    lkcfuse("batch", *words, *UNFIT, "-q").assert_fails(code, *message)
     assert contents(scene) == before
 
 
 def test_ambiguous_stems_are_an_error(lkcfuse, scene):
     write_noise(scene / "ir" / "day" / "1.jpg", 3, 3)
-    lkcfuse("batch", "ir", "vis", *UNKNOWN).assert_fails(3, "one stem, 'day/1'", "ir/day/1.jpg")
+    lkcfuse("batch", "ir", "vis", *UNFIT).assert_fails(3, "one stem, 'day/1'", "ir/day/1.jpg")
 
 
 def test_outputs_of_others_and_other_settings_need_force(lkcfuse, scene, settings, make_weights):
     (scene / "fused").mkdir()
     (scene / "fused" / "1.png").write_bytes(b"precious")
-    for words in (UNKNOWN, ["--dry-run"]):
+    for words in (UNFIT, ["--dry-run"]):
         done = lkcfuse("batch", "ir", "vis", "-q", *words)
         done.assert_fails(2, "fused/1.png exists", "--force")
     assert lkcfuse("batch", "ir", "vis", "--force", *settings).code == 0
@@ -271,17 +271,18 @@ def test_lines_from_stdin(lkcfuse_process, scene):
 def test_metrics_are_those_of_eval_and_are_not_computed_twice(lkcfuse, scene, settings):
     done = lkcfuse("batch", "ir", "vis", "--metrics", "m.csv", "--json", *settings)
     assert done.code == 0, done.err
-    assert "wrote m.csv: 6 rows" in done.err
+    assert "wrote m.csv and m.summary.csv: 6 rows of 21 metrics" in done.err
     records = [json.loads(line) for line in done.text.splitlines()]
     with open("m.csv", newline="") as file:  # noqa: PTH123
         rows = list(csv.DictReader(file))
-    assert [row["name"] for row in rows] == [*NAMES, "mean", "std"]
-    for record, row in zip(records, rows, strict=False):
+    assert [row["name"] for row in rows] == [*NAMES]
+    for record, row in zip(records, rows, strict=True):
         assert {
             k: v if v is None else float(f"{v:.10g}") for k, v in record["metrics"].items()
         } == {k: float(v) if v else None for k, v in row.items() if k not in ("name", "method")}
-    assert lkcfuse("eval", "--gt-free", "e.csv", "-q").code == 0
-    assert Path("e.csv").read_bytes() == Path("m.csv").read_bytes()
+    assert lkcfuse("eval", "-o", "e.csv", "-q").code == 0
+    for name in ("csv", "summary.csv"):
+        assert Path(f"e.{name}").read_bytes() == Path(f"m.{name}").read_bytes()
     journal = Path("fused/.lkcfuse/run.jsonl")
     before = journal.read_text().count('"metrics"')
     assert lkcfuse("batch", "ir", "vis", "--metrics", "m.csv", *settings).code == 0

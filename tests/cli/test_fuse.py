@@ -119,38 +119,38 @@ def test_swapped_sources_get_a_warning(lkcfuse, pair, settings, tmp_path):
     assert re.search(r"^lkcfuse: warning: .*swapped\?", done.err, re.MULTILINE)
 
 
-# What can be known to be wrong before torch is imported is tested with weights that do not
-# exist: an error about anything else shows that it was found first.
-UNKNOWN = ["--weights", "/no/such.safetensors"]
+# What can be known to be wrong before torch is imported is tested with a file that is not a
+# checkpoint: an error about anything else shows that it was found first.
+UNFIT = ["--weights", __file__]
 
 
 def test_missing_file(lkcfuse, pair, tmp_path):
-    done = lkcfuse("fuse", tmp_path / "nope.png", pair[1], "-o", tmp_path / "out.png", *UNKNOWN)
+    done = lkcfuse("fuse", tmp_path / "nope.png", pair[1], "-o", tmp_path / "out.png", *UNFIT)
     done.assert_fails(3, "nope.png", "does not exist")
 
 
 def test_text_named_png(lkcfuse, pair, tmp_path):
     (tmp_path / "text.png").write_text("no pixels here")
-    done = lkcfuse("fuse", pair[0], tmp_path / "text.png", "-o", tmp_path / "out.png", *UNKNOWN)
+    done = lkcfuse("fuse", pair[0], tmp_path / "text.png", "-o", tmp_path / "out.png", *UNFIT)
     done.assert_fails(3, "text.png", "not an image")
 
 
 def test_truncated_png(lkcfuse, pair, tmp_path):
     (tmp_path / "cut.png").write_bytes(pair[0].read_bytes()[:80])
-    done = lkcfuse("fuse", tmp_path / "cut.png", pair[1], "-o", tmp_path / "out.png", *UNKNOWN)
+    done = lkcfuse("fuse", tmp_path / "cut.png", pair[1], "-o", tmp_path / "out.png", *UNFIT)
     done.assert_fails(3, "cut.png", "cut off")
     assert "out.png" not in names(tmp_path)
 
 
 def test_two_sizes(lkcfuse, pair, tmp_path):
     write_image(image_from_array(noise(10, 20)), tmp_path / "big.png")
-    done = lkcfuse("fuse", pair[0], tmp_path / "big.png", "-o", tmp_path / "out.png", *UNKNOWN)
+    done = lkcfuse("fuse", pair[0], tmp_path / "big.png", "-o", tmp_path / "out.png", *UNFIT)
     done.assert_fails(3, "ir.png has 9x12", "big.png has 20x10")
 
 
 def test_the_output_folder_is_made_when_there_is_something_to_write(lkcfuse, pair, tmp_path):
     output = tmp_path / "new" / "folder" / "out.png"
-    lkcfuse("fuse", *pair, "-o", output, *UNKNOWN).assert_fails(4, "such.safetensors")
+    lkcfuse("fuse", *pair, "-o", output, *UNFIT).assert_fails(4, "such.safetensors")
     assert not (tmp_path / "new").exists()
     assert lkcfuse("fuse", *pair, "-o", output).code == 0
     assert output.is_file()
@@ -161,7 +161,7 @@ def test_an_image_too_large_for_the_format(lkcfuse, tmp_path, monkeypatch, outpu
     monkeypatch.chdir(tmp_path)
     for name in ("ir.png", "vis.png"):
         write_image(image_from_array(noise(1, 17_000)), name)
-    done = lkcfuse("fuse", "ir.png", "vis.png", "-o", output, "--format", "webp", *UNKNOWN)
+    done = lkcfuse("fuse", "ir.png", "vis.png", "-o", output, "--format", "webp", *UNFIT)
     done.assert_fails(2, "webp holds at most 16383", "png or tiff")
     assert names(tmp_path) == ["ir.png", "vis.png"]
 
@@ -169,11 +169,9 @@ def test_an_image_too_large_for_the_format(lkcfuse, tmp_path, monkeypatch, outpu
 def test_existing_output_is_kept_unless_forced(lkcfuse, pair, settings, tmp_path):
     output = tmp_path / "out.png"
     output.write_bytes(b"precious")
-    lkcfuse("fuse", *pair, "-o", output, *UNKNOWN).assert_fails(2, "out.png exists", "--force")
+    lkcfuse("fuse", *pair, "-o", output, *UNFIT).assert_fails(2, "out.png exists", "--force")
     assert output.read_bytes() == b"precious"
-    lkcfuse("fuse", *pair, "-o", output, "--force", *UNKNOWN).assert_fails(
-        4, "/no/such.safetensors"
-    )
+    lkcfuse("fuse", *pair, "-o", output, "--force", *UNFIT).assert_fails(4, __file__)
     assert output.read_bytes() == b"precious"
     assert lkcfuse("fuse", *pair, "-o", output, "--force", *settings).code == 0
     assert_is_maximum(read_image(output), pair)
@@ -185,8 +183,8 @@ def test_existing_output_is_kept_unless_forced(lkcfuse, pair, settings, tmp_path
         (["--task", "ct-mri"], 2, "ct-mri"),
         (["--format", "gif"], 2, "gif"),
         (["--threads", "0"], 2, "--threads"),
-        (["--device", "gpu", *UNKNOWN], 2, "gpu"),
-        (["--device", "cuda:99", *UNKNOWN], 5, "cuda"),
+        (["--device", "gpu", *UNFIT], 2, "gpu"),
+        (["--device", "cuda:99", *UNFIT], 5, "cuda"),
         (["--weights", "no-such-name"], 4, "no-such-name"),
         (["--nope"], 2, "--nope"),
     ],

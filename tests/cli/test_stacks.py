@@ -53,9 +53,9 @@ def test_raw_pages_keep_one_tone(lkcfuse, settings, stacks):
     tifffile.imwrite("black.tif", np.eye(14, 18, dtype=np.uint8))
     done = lkcfuse("fuse", "raw.tif", "black.tif", "--page", "all", "-o", "out.tif", *settings)
     assert done.code == 0, done.err
-    assert "one range for all pages: --range-first 30000,30651" in done.err
+    assert "one range for all pages: --range-first 30001,30650" in done.err
     fused = tifffile.imread("out.tif") / 65535
-    np.testing.assert_allclose(fused, (raw - 30_000) / 651, atol=0.005)
+    np.testing.assert_allclose(fused, (raw - 30_001.0) / 649, atol=0.005)
 
 
 def test_what_is_said_of_every_page_is_said_once(lkcfuse, settings, stacks):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from PIL import ImageCms
@@ -234,7 +235,8 @@ def test_a_colour_profile_stays_with_its_colour(maximum_weights, tmp_path):
 
 
 def test_files_are_checked_before_the_network_is_loaded(tmp_path):
-    fuser = Fuser(weights="/no/such.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"no checkpoint")
+    fuser = Fuser(weights=tmp_path / "broken.safetensors")
     here, out = save(noise(4, 5), tmp_path / "here.png"), tmp_path / "out.png"
     other = save(noise(4, 6), tmp_path / "other.png")
     with pytest.raises(UsageError, match=r"other\.png exists"):
@@ -253,7 +255,7 @@ def test_files_are_checked_before_the_network_is_loaded(tmp_path):
 
 
 def test_a_format_too_small_is_refused_before_the_network_is_loaded(tmp_path):
-    fuser = Fuser(weights="/no/such.safetensors")
+    fuser = Fuser(weights=__file__)
     paths = [save(np.zeros((1, 17_000), np.uint8), tmp_path / name) for name in ("a.png", "b.png")]
     with pytest.raises(UsageError, match="webp holds at most 16383"):
         fuser.fuse_files(*paths, tmp_path / "out.webp")
@@ -291,6 +293,71 @@ def test_the_public_face():
     assert set(lkcfuse.__all__) <= set(dir(lkcfuse))
     with pytest.raises(AttributeError, match="no attribute 'fuze'"):
         lkcfuse.fuze  # noqa: B018
+
+
+def test_modules_are_reachable_from_the_package():
+    code = (
+        "import lkcfuse; print(lkcfuse.errors.InputError.exit_code, "
+        "lkcfuse.metrics.evaluate.__name__, lkcfuse.models.resolve.__name__, "
+        "lkcfuse.images.Image is lkcfuse.Image, lkcfuse.network.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3", "evaluate", "resolve", "True", "lkcfuse.network"]
+
+
+def test_a_fuser_is_shown_in_a_line(maximum_weights):
+    assert repr(Fuser("mri-pet")) == "<Fuser mri-pet: default weights on auto, not loaded>"
+    fuser = make_fuser(weights=maximum_weights)
+    assert repr(fuser) == f"<Fuser ir-vis: {maximum_weights} on cpu, not loaded>"
+    assert repr(fuser.load()) == "<Fuser ir-vis: max.safetensors on cpu (1 thread)>"
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"task": "mri-pat"}, UsageError, "no task is called 'mri-pat'"),
+        ({"device": "cudda"}, UsageError, "no device is called 'cudda'"),
+        ({"threads": 0}, UsageError, "threads"),
+        ({"weights": "lkcfuse-ir-viz"}, WeightsError, "did you mean 'lkcfuse-ir-vis'"),
+        ({"weights": "no/such/file.pth"}, WeightsError, "does not exist"),
+        ({"weights": "https://a.b/c.pth"}, WeightsError, "bare address"),
+        ({"weights": "hf://owner"}, WeightsError, "hf://owner/repository"),
+        ({"manifest": "no-such.json"}, WeightsError, "no-such.json"),
+    ],
+)
+def test_a_bad_name_fails_when_it_is_given(settings, error, message):
+    with pytest.raises(error, match=message):
+        Fuser(**settings)
+
+
+def test_a_path_points_to_the_method_for_files(maximum, tmp_path):
+    for path in ("ir.png", tmp_path / "ir.png"):
+        with pytest.raises(InputError, match=r"ir\.png' is a path.*fuse_files"):
+            maximum.fuse(path, "vis.png")
+    with pytest.raises(InputError, match=r"visible array is an encoded file.*BytesIO"):
+        maximum.fuse(noise(4, 5), b"bytes")
+    with pytest.raises(InputError, match="infrared array is an encoded file"):
+        maximum.fuse(io.BytesIO(), noise(4, 5))
+    with pytest.raises(InputError, match=r"is an Image.*fuse_pair"):
+        maximum.fuse(image_from_array(noise(4, 5)), noise(4, 5))
+
+
+def test_a_channel_of_one_and_pillow_images_are_arrays(maximum):
+    first, second = noise(6, 5), noise(6, 5, 3, seed=1)
+    wanted = maximum.fuse(first, second)
+    np.testing.assert_array_equal(maximum.fuse(first[..., None], second), wanted)
+    pictures = PIL.Image.fromarray(first), PIL.Image.fromarray(second)
+    np.testing.assert_array_equal(maximum.fuse(*pictures), wanted)
+    with pytest.raises(InputError, match="visible array is a Pillow image of mode RGBA"):
+        maximum.fuse(first, pictures[1].convert("RGBA"))
+
+
+def test_tensors_with_gradients_are_taken(maximum):
+    first = torch.rand(1, 6, 5, requires_grad=True)
+    second = torch.rand(3, 6, 5, requires_grad=True)
+    fused = maximum.fuse(first * 1.0, second)
+    assert not fused.requires_grad
+    torch.testing.assert_close(fused, maximum.fuse(first.detach(), second.detach()))
 
 
 def test_importing_the_package_imports_nothing_heavy():

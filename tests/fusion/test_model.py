@@ -249,7 +249,7 @@ def test_batches_of_arrays_are_fused_one_by_one(fuser):
     [
         (np.zeros((2, 4, 5, 1)), np.zeros((4, 5)), "the visible array has shape"),
         (np.zeros((2, 4, 5, 1)), np.zeros((3, 4, 5, 1)), "2 and 3 images"),
-        (torch.zeros(1, 4, 5), np.zeros((4, 5)), "the visible tensor is not a tensor"),
+        (torch.zeros(1, 4, 5), np.zeros((4, 5)), "the visible source is of type ndarray"),
         (torch.zeros(4, 5), torch.zeros(4, 5), "the infrared tensor has shape"),
         (torch.zeros(1, 4, 5), torch.zeros(1, 4, 6), "must agree"),
         (torch.zeros(1, 4, 5), torch.full((1, 4, 5), 2.0), "values from 2 to 2"),

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lkcfuse.errors import InputError
-from lkcfuse.images import Image, image_from_array, image_to_array, samples
+from lkcfuse.errors import InputError, UsageError
+from lkcfuse.images import Image, image_from_array, image_to_array, read_image, samples
 
 shapes = st.one_of(
     hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
@@ -81,7 +84,10 @@ def test_coloured_means_visibly_so():
     ("array", "word"),
     [
         (np.zeros((4,), np.uint8), "shape"),
-        (np.zeros((4, 4, 4), np.uint8), "shape"),
+        (np.zeros((4, 4, 4), np.uint8), r"alpha channel.*\[\.\.\., :3\]"),
+        (np.zeros((4, 4, 2), np.uint8), r"alpha channel.*\[\.\.\., :1\]"),
+        (np.zeros((3, 4, 5), np.uint8), "np.moveaxis"),
+        (np.zeros((4, 4), np.int16), "int16.*scale raw counts"),
         (np.zeros((1, 4, 4, 3), np.uint8), "shape"),
         (np.zeros((0, 4), np.uint8), "no pixels"),
         (np.zeros((4, 4), np.int32), "int32"),
@@ -95,3 +101,63 @@ def test_coloured_means_visibly_so():
 def test_unfit_arrays_are_named(array, word):
     with pytest.raises(InputError, match=rf"^IR .*{word}"):
         image_from_array(array, name="IR")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "F", "I;16"])
+def test_pillow_images_count_as_their_arrays(mode):
+    levels = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    if mode == "I;16":
+        picture = PIL.Image.fromarray(levels.astype(np.uint16) * 257)
+    elif mode == "F":
+        picture = PIL.Image.fromarray(levels.astype(np.float32) / 255)
+    else:
+        picture = PIL.Image.fromarray(levels).convert(mode)
+    assert picture.mode == mode
+    image = image_from_array(picture)
+    np.testing.assert_allclose(image.luma, levels / 255, atol=1e-6)
+    assert (image.chroma is not None) == (mode == "RGB")
+
+
+@pytest.mark.parametrize("mode", ["P", "RGBA", "LA", "CMYK", "YCbCr", "1", "I"])
+def test_pillow_images_whose_arrays_mean_something_else_are_refused(mode):
+    picture = PIL.Image.new("RGB", (4, 3), (200, 20, 30))
+    picture = picture.convert("L").convert("I") if mode == "I" else picture.convert(mode)
+    with pytest.raises(InputError, match=rf"^IR is a Pillow image of mode {mode}: .*convert"):
+        image_from_array(picture, name="IR")
+
+
+def test_a_single_channel_is_grey():
+    array = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
+    np.testing.assert_array_equal(image_from_array(array).array, array[..., 0])
+
+
+def test_an_image_is_shown_in_a_line_and_in_a_notebook():
+    pixels = np.random.default_rng(5).integers(0, 256, (30, 1500, 3)).astype(np.uint8)
+    image = image_from_array(pixels, name="street.png")
+    assert repr(image) == "<Image 'street.png': 1500x30 RGB uint8>"
+    assert repr(image_from_array(pixels[..., 0] / 255)) == "<Image 'array': 1500x30 grey float64>"
+    shown = PIL.Image.open(io.BytesIO(image._repr_png_()))
+    assert (shown.format, shown.size) == ("PNG", (1024, 20))
+    small = PIL.Image.open(io.BytesIO(image_from_array(pixels[:, :40])._repr_png_()))
+    np.testing.assert_array_equal(small, pixels[:, :40])
+
+
+def test_an_image_has_its_array_and_is_saved(tmp_path):
+    pixels = np.random.default_rng(6).integers(0, 65536, (6, 7, 3)).astype(np.uint16)
+    image = image_from_array(pixels)
+    np.testing.assert_array_equal(image.array, pixels)
+    image.save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png").array, pixels)
+    with pytest.raises(UsageError, match="exists"):
+        image.save(tmp_path / "x.png")
+    image.save(tmp_path / "x.png", overwrite=True)
+    image.save(tmp_path / "y", format="tiff")
+    np.testing.assert_array_equal(read_image(tmp_path / "y").array, pixels)
+
+
+def test_images_are_compared_as_objects():
+    array = np.zeros((3, 4), np.uint8)
+    image = image_from_array(array)
+    assert image == image
+    assert image != image_from_array(array)
+    assert len({image, image}) == 1

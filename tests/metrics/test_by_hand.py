@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from lkcfuse.metrics.artefacts import nabf
+from lkcfuse.metrics.exposure import WEIGHTS as MEF_WEIGHTS
+from lkcfuse.metrics.exposure import mef_ssim
 from lkcfuse.metrics.feature_information import fmi
 from lkcfuse.metrics.information import mi, nmi
 from lkcfuse.metrics.multiscale import WEIGHTS, gt_ms_ssim, ms_ssim
 from lkcfuse.metrics.perceptual import qcb, qcv
 from lkcfuse.metrics.pixelwise import gt_mae, gt_psnr
+from lkcfuse.metrics.saliency import qe, qs, qw
 from lkcfuse.metrics.structural import gt_ssim, ssim
 
 FLAT = np.full((8, 8), 50.0)
@@ -226,3 +229,129 @@ def test_reference_metrics():
     assert gt_psnr(fused, truth) == pytest.approx(10 * math.log10(255**2 / error))
     assert gt_psnr(truth, truth) == math.inf
     assert 2 * gt_ssim(fused, truth) == pytest.approx(ssim(fused, truth, truth))
+
+
+# Qs, Qw and Qe
+
+
+def test_qs_of_a_brighter_copy_is_its_luminance():
+    # One window: covariance and variances are equal, so the index is 2 x y / (x^2 + y^2) of means.
+    a = np.kron([[100, 140], [140, 100]], np.ones((4, 4)))
+    expected = 2 * 120 * 180 / (120**2 + 180**2)
+    assert qs(a + 60, a, a) == pytest.approx(expected)
+    assert qw(a + 60, a, a) == pytest.approx(expected)
+
+
+def test_qs_of_half_the_contrast():
+    # Deviations 10 and 20 about one mean: 2 * 10 * 20 / (10^2 + 20^2).
+    board = np.kron([[-1, 1], [1, -1]], np.ones((4, 4)))
+    assert qs(100 + 10 * board, 100 + 20 * board, 100 + 20 * board) == pytest.approx(0.8)
+
+
+def test_qs_takes_the_source_that_varies_more():
+    # Variances 900 and 100: the first source counts nine times as much. The fused image is it, and
+    # varies at right angles to the second, whose index is 0.
+    rows = np.kron([[1], [-1]], np.ones((4, 8)))
+    a, b = 100 + 30 * rows, 100 + 10 * rows.T
+    assert qs(a, a, b) == pytest.approx(0.9)
+    assert qs(b, a, b) == pytest.approx(0.1)
+
+
+def test_qs_of_flat_windows_compares_means_and_two_black_ones_are_alike():
+    flat = np.full((8, 8), 60.0)
+    assert qs(flat, FLAT, FLAT) == pytest.approx(2 * 50 * 60 / (50**2 + 60**2))
+    assert qs(0 * flat, 0 * flat, 0 * flat) == 1
+
+
+def test_qw_weighs_windows_by_their_variance():
+    # The left window varies by 900 and is kept, the right one by 100 and is a negative. In between
+    # are windows of both, which a wide flat gap keeps apart.
+    board = np.kron([[-1, 1], [1, -1]], np.ones((4, 4)))
+    left, right, gap = 100 + 30 * board, 100 + 10 * board, np.full((8, 40), 100.0)
+    source = np.hstack([left, gap, right])
+    fused = np.hstack([left, gap, 200 - right])
+    alone = [qw(np.hstack([x, gap]), np.hstack([y, gap]), np.hstack([y, gap]))
+             for x, y in ((left, left), (200 - right, right))]  # fmt: skip
+    assert alone == pytest.approx([1, -1])
+    assert qw(fused, source, source) == pytest.approx((900 - 100) / (900 + 100))
+    # Unweighted, every flat window counts as 1, and those of either board as much as the other's.
+    windows, flat = 8 + 40 + 8 - 7, 40 - 7
+    assert qs(fused, source, source) == pytest.approx((flat + 8 - 8) / windows)
+
+
+def test_qe_is_the_product_with_the_edges_own():
+    a, b, f = noise(seed=1), noise(seed=2), noise(seed=3)
+
+    def edges(image):
+        padded = np.pad(image, 1, mode="reflect")
+        across = padded[:, 2:] - padded[:, :-2]
+        along = padded[2:] - padded[:-2]
+        dx = across[:-2] + 2 * across[1:-1] + across[2:]
+        dy = along[:, :-2] + 2 * along[:, 1:-1] + along[:, 2:]
+        return np.hypot(dx, dy)
+
+    assert qe(f, a, b) == pytest.approx(qw(f, a, b) * qw(edges(f), edges(a), edges(b)))
+
+
+# MEF-SSIM
+
+
+def test_mef_ssim_asks_for_the_contrast_of_the_better_exposure_and_not_for_its_brightness():
+    a = noise(48, 52, seed=1)
+    assert mef_ssim(a, a, np.full_like(a, 255)) == pytest.approx(1)
+    assert mef_ssim(a / 2 + 100, a / 2, a / 4) == pytest.approx(1)
+
+
+def test_mef_ssim_of_half_the_contrast():
+    # Waves along one diagonal, the same in each 2x2 block, which lose nothing when halved but go to
+    # a constant at the second: scale one has them all, the coarser ones are flat and perfect.
+    signs = (-1.0) ** np.add.outer(np.arange(48), np.arange(48))
+    weights = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    s = (weights * (-1.0) ** np.arange(11)).sum() / weights.sum()
+    spread = 1 - s**4
+    # What is asked for is as long as the source's patch under a flat window, whose mean square is
+    # 1 less that of its mean, 1 of 121; it is the source's patch itself.
+    quality = (2 * 40 * 20 * spread + 58.5225) / ((40**2 + 20**2) * spread + 58.5225)
+    found = mef_ssim(128 + 20 * signs, 128 + 40 * signs, np.full((48, 48), 128.0))
+    assert found == pytest.approx(quality ** (MEF_WEIGHTS[0] / sum(MEF_WEIGHTS)), rel=1e-5)
+
+
+def mef_ssim_of_patches(f, a, b):
+    """Return one scale's quality, patch by patch as the paper's program has it."""
+    taps = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    window = np.outer(taps, taps) / taps.sum() ** 2
+    values = []
+    for top in range(f.shape[0] - 10):
+        for left in range(f.shape[1] - 10):
+            part = (slice(top, top + 11), slice(left, left + 11))
+            x = [image[part] - image[part].mean() for image in (a, b)]
+            lengths = [np.linalg.norm(patch) + 0.001 for patch in x]
+            agreement = np.linalg.norm(x[0] + x[1]) / sum(lengths)
+            exponent = min(math.tan(math.pi / 2 * min(agreement, 1 - 1e-15)), 10)
+            shares = [(length / 11) ** exponent + np.finfo(float).eps for length in lengths]
+            wanted = sum(
+                share / sum(shares) * patch / length
+                for share, patch, length in zip(shares, x, lengths, strict=True)
+            )
+            if np.linalg.norm(wanted):
+                wanted = wanted / np.linalg.norm(wanted) * max(lengths)
+            wanted = wanted - (window * wanted).sum()
+            given = f[part] - (window * f[part]).sum()
+            products = [(window * p * q).sum() for p, q in
+                        ((wanted, given), (wanted, wanted), (given, given))]  # fmt: skip
+            values.append((2 * products[0] + 58.5225) / (products[1] + products[2] + 58.5225))
+    return np.mean(values)
+
+
+def test_mef_ssim_is_the_mean_over_patches_at_three_scales():
+    rng = np.random.default_rng(3)
+    scene = np.clip(np.cumsum(rng.normal(0, 12, (46, 49)), axis=1) + 120, 0, 400)
+    a, b = np.clip(scene, 0, 255), np.clip(scene / 3 + rng.normal(0, 3, scene.shape), 0, 255)
+    f = (a + b) / 2
+    a[:20, :20] = 255  # a sky that is burnt out
+    expected, images = 1.0, [f, a, b]
+    for weight in MEF_WEIGHTS:
+        expected *= mef_ssim_of_patches(*images) ** weight
+        even = [np.pad(x, [(0, side % 2) for side in x.shape], mode="edge") for x in images]
+        images = [(x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4 for x in even]
+    assert mef_ssim(f, a, b) == pytest.approx(expected ** (1 / sum(MEF_WEIGHTS)), rel=1e-6)

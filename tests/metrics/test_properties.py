@@ -60,6 +60,10 @@ BOUNDS = {
     "MS-SSIM": (0, 2),
     "Qcb": (0, 1),
     "Qcv": (0, math.inf),
+    "Qs": (-1, 1),
+    "Qw": (-1, 1),
+    "Qe": (-1, 1),
+    "MEF-SSIM": (0, 1),
     "GT_PSNR": (0, math.inf),
     "GT_SSIM": (-1, 1),
     "GT_MS-SSIM": (0, 1),
@@ -90,16 +94,20 @@ BLACK, GREY, NOISE = (
         ((NOISE, NOISE, NOISE[::-1]), {"SCD"}),  # a copy of one source: F - A is 0
         ((NOISE, GREY, NOISE[::-1]), {"SCD", "CC"}),
         ((GREY, NOISE, NOISE[::-1]), {"CC"}),
-        ((GREY, GREY, GREY), {"SCD", "CC", "NMI"}),
+        ((GREY, GREY, GREY), {"SCD", "CC", "NMI", "Qw", "Qe"}),
         ((BLACK, NOISE, NOISE[::-1]), {"CC", "PSNR"}),
-        ((BLACK, BLACK, BLACK), {"SCD", "CC", "NMI", "PSNR", "Qabf", "Qcv"}),
+        (
+            (BLACK, BLACK, BLACK),
+            {"SCD", "CC", "NMI", "PSNR", "Qabf", "Qcv", "Qw", "Qe"},
+        ),
         (
             (np.eye(6), np.eye(6)[::-1], np.ones((6, 6)) - np.eye(6)),
-            {"SSIM", "VIF", "MS-SSIM"},
+            {"SSIM", "VIF", "MS-SSIM", "Qs", "Qw", "Qe", "MEF-SSIM"},
         ),
         (
             ([[1]], [[2]], [[3]]),
-            {"SF", "AG", "SCD", "CC", "SSIM", "VIF", "NMI", "FMI", "MS-SSIM", "Qabf", "Qcv"},
+            {"SF", "AG", "SCD", "CC", "SSIM", "VIF", "NMI", "FMI", "MS-SSIM", "Qabf", "Qcv"}
+            | {"Qs", "Qw", "Qe", "MEF-SSIM"},
         ),
     ],
 )
@@ -208,6 +216,9 @@ def test_select():
     assert [m.name for m in select(["ssim", "Qabf", "SSIM"])] == ["SSIM", "Qabf"]
     assert all(m.needs is not Needs.REFERENCE for m in select())
     assert len(select(reference=True)) == len(METRICS)
+    assert "MEF-SSIM" in {m.name for m in select(task="mef")}
+    assert "MEF-SSIM" not in {m.name for m in select(task="ir-vis")}
+    assert [m.name for m in select(["MEF-SSIM"], task="ir-vis")] == ["MEF-SSIM"]
     with pytest.raises(UsageError, match="no metric is called 'LPIPS'"):
         select(["LPIPS"])
     with pytest.raises(UsageError, match="ground truth"):

@@ -252,3 +252,13 @@ def test_it_is_light_dark_and_narrow(open_page):
         assert wide <= 390
         page.locator("#theme").click()
     assert shades["light"] != shades["dark"]
+
+
+def test_ranks_and_remarks_stand_beside_the_distributions(open_page):
+    page = open_page()
+    panel = page.locator("article.panel", has_text="VIF")
+    ranks = panel.locator(".rank").all_inner_texts()
+    assert len(ranks) == 3
+    assert sum(", p " in text for text in ranks) == 2  # the best mean has no p
+    assert all(text.startswith("rank ") for text in ranks)
+    assert page.get_by_text("Wilcoxon signed-rank test").is_visible()

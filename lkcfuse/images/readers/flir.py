@@ -23,6 +23,7 @@ from PIL import ExifTags
 
 from lkcfuse.errors import InputError, ResourceError
 from lkcfuse.images.options import ReadOptions
+from lkcfuse.images.readers.holding import check_held
 from lkcfuse.images.readers.limits import check_size
 from lkcfuse.images.readers.pillow import open_with_pillow, probe_format, read_format
 from lkcfuse.images.readers.segments import app_segments
@@ -30,7 +31,7 @@ from lkcfuse.images.readers.segments import app_segments
 _SIGNATURE = b"FLIR\0"
 _FORMATS = (b"FFF\0", b"AFF\0")
 _RAW, _VISIBLE, _PLACE = 1, 14, 42
-_ENTRY, _HEADER, _MOST_RECORDS = 32, 32, 1024
+_FILE_HEADER, _ENTRY, _HEADER, _MOST_RECORDS = 64, 32, 32, 1024
 
 _PNG, _JPEG = b"\x89PNG", b"\xff\xd8\xff"
 
@@ -74,13 +75,13 @@ class FlirFile:
 
     Attributes:
         data: The segments' contents, put together.
-        records: Where each kind of record lies in them: from, to.
+        records: Where each kind of record lies in them: from, to, and its entry in the directory.
         size: (height, width) of the thermal picture.
         name: What messages call the file.
     """
 
     data: bytes
-    records: Mapping[int, tuple[int, int]]
+    records: Mapping[int, tuple[int, int, int]]
     size: tuple[int, int]
     name: str
 
@@ -100,8 +101,9 @@ class FlirFile:
         """
         flyr = _import_flyr(self.name)
         file.seek(0)
+        thermal = self._without_visible(file.read())
         with np.errstate(all="ignore"):
-            celsius: Raw = flyr.unpack(io.BytesIO(file.read())).celsius
+            celsius: Raw = flyr.unpack(io.BytesIO(thermal)).celsius
         known = celsius[np.isfinite(celsius)]
         if known.size == 0 or not _COLDEST < float(np.median(known)) < _HOTTEST:
             raise InputError(
@@ -144,7 +146,7 @@ class FlirFile:
         Raises:
             InputError: The file does not tell.
         """
-        start, end = self.records.get(_PLACE, (0, 0))
+        start, end, _ = self.records.get(_PLACE, (0, 0, 0))
         if end - start >= 8:
             ratio, right, down = struct.unpack_from("<fhh", self.data, start)
             if math.isfinite(ratio) and 1 / _LARGEST_RATIO <= ratio <= _LARGEST_RATIO:
@@ -155,8 +157,16 @@ class FlirFile:
             "--transform"
         )
 
+    def _without_visible(self, jpeg: bytes) -> bytes:
+        """Return a JPEG without the entry of its visible picture, which flyr would decode too."""
+        *_, entry = self.records.get(_VISIBLE, (0, 0, 0))
+        place = jpeg.find(self.data[:_FILE_HEADER]) + entry
+        if not entry or jpeg[place : place + _ENTRY] != self.data[entry : entry + _ENTRY]:
+            return jpeg
+        return jpeg[:place] + b"\0\0" + jpeg[place + 2 :]
+
     def _visible_file(self) -> tuple[BinaryIO, str]:
-        start, end = self.records.get(_VISIBLE, (0, 0))
+        start, end, _ = self.records.get(_VISIBLE, (0, 0, 0))
         held = self.data[start + _HEADER : end]
         if not held:
             raise InputError(
@@ -199,20 +209,27 @@ def find_flir(file: BinaryIO, name: str) -> FlirFile | None:
         return None
     if len(parts) != last + 1:
         raise ValueError(f"{len(parts)} of {last + 1} segments of thermal data are there")
-    start, end = records[_RAW]
+    start, end, _ = records[_RAW]
     if end - start <= _HEADER or end > len(data):
         raise ValueError("its thermal data end early")
     order = "<" if data[start + 1] == 0 else ">"
     width, height = struct.unpack_from(f"{order}HH", data, start + 2)
     check_size(width, height, name)
+    check_held(width, height, end - start, name)
+    counts = data[start + _HEADER : end]
+    if counts.startswith(_PNG):
+        if struct.unpack_from(">II", counts.ljust(24), 16) != (width, height):
+            raise ValueError("its thermal data have two sizes")
+    elif len(counts) < 2 * width * height:
+        raise ValueError("its thermal data end early")
     return FlirFile(data, records, (height, width), name)
 
 
-def _records(data: bytes) -> dict[int, tuple[int, int]]:
+def _records(data: bytes) -> dict[int, tuple[int, int, int]]:
     """Read the directory: where the first record of each kind lies."""
-    if len(data) < 64:
+    if len(data) < _FILE_HEADER:
         return {}
-    found: dict[int, tuple[int, int]] = {}
+    found: dict[int, tuple[int, int, int]] = {}
     order = ">" if 100 <= struct.unpack_from(">I", data, 20)[0] < 200 else "<"
     directory, count = struct.unpack_from(f"{order}II", data, 24)
     for number in range(min(count, _MOST_RECORDS)):
@@ -222,7 +239,7 @@ def _records(data: bytes) -> dict[int, tuple[int, int]]:
         (kind,) = struct.unpack_from(f"{order}H", data, entry)
         start, length = struct.unpack_from(f"{order}II", data, entry + 12)
         if kind:
-            found.setdefault(kind, (start, start + length))
+            found.setdefault(kind, (start, start + length, entry))
     return found
 
 

@@ -84,7 +84,7 @@ def _read_page(file: BinaryIO, page: int) -> npt.NDArray[Any]:
         return array
     size = math.prod(shape[1:]) * dtype.itemsize
     file.seek(page * size, os.SEEK_CUR)
-    return np.frombuffer(file.read(size), dtype).reshape(shape[1:])
+    return np.frombuffer(bytearray(file.read(size)), dtype).reshape(shape[1:])
 
 
 def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[np.generic], bool]:
