@@ -139,6 +139,15 @@ class SourceOptions:
             help="Whose pixels the result has with --transform, or of a radiometric file.",
         ),
     ] = "first"
+    no_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--no-metadata",
+            help="Write no EXIF, GPS or resolution of the source that gives the colour, and not "
+            "what made the picture. Without it they are kept, but for the orientation, which is "
+            "applied.",
+        ),
+    ] = False
 
     @property
     def all_pages(self) -> bool:
@@ -195,6 +204,7 @@ class SourceOptions:
             resize=self.resize,
             transform=None if self.transform is None else read_transform(self.transform),
             grid=self.grid,
+            metadata=not self.no_metadata,
         )
 
     def _page_number(self) -> int:

@@ -19,6 +19,7 @@ from lkcfuse.fusion.composition import (
     compose,
     constant_warning,
     other_source,
+    sign,
 )
 from lkcfuse.images import (
     Image,
@@ -395,7 +396,8 @@ class Fuser:
             The fused image: luma from the network, chroma and colour profile from the second
             image, samples as deep as the deeper source's. Where a source has no data it is the
             other one; where one source is constant it is the other one everywhere. Its `notes` are
-            the warnings about the pair.
+            the warnings about the pair; its `metadata` are those of the source that gives the
+            colour (the first, where none does), with the task and the weights.
 
         Raises:
             RefusedError: There are warnings, and they are refused.
@@ -417,7 +419,7 @@ class Fuser:
             self.notify(note)
         if constant is not None:
             alone = other_source(pair, constant, self.task, invert_first=invert_first)
-            return replace(alone, notes=notes)
+            return sign(replace(alone, notes=notes), self.task, None)
         inputs = pair.stack(processing.channel_order, invert_first=invert_first)
         processing.scale_in_place(inputs)
         output = session.run(inputs, progress=progress)
@@ -434,6 +436,7 @@ class Fuser:
             compose(pair, output, self.task, invert_first=invert_first, strength=strength),
             notes=notes,
         )
+        fused = sign(fused, self.task, weights)
         return stretch_image(fused) if processing.stretch else fused
 
     def _ready(

@@ -80,6 +80,8 @@ def write_stack(
                     writer = tifffile.TiffWriter(handle, bigtiff=large)
                 colours = 3 if image.chroma_samples is not None else 1
                 has_alpha = pixels.ndim == 3 and pixels.shape[2] > colours
+                metadata = image.metadata
+                resolution = None if metadata is None else metadata.resolution
                 writer.write(
                     pixels,
                     photometric="rgb" if colours == 3 else "minisblack",
@@ -87,8 +89,11 @@ def write_stack(
                     extrasamples=["unassalpha"] if has_alpha else None,
                     compression="zlib",
                     iccprofile=image.icc_profile if colours == 3 else None,
+                    resolution=resolution,
+                    resolutionunit=None if resolution is None else "inch",
                     metadata=None,
-                    software=False,
+                    software=False if metadata is None else metadata.software or False,
+                    maxworkers=1,
                 )
         except (OSError, ValueError, struct.error) as error:
             raise ResourceError(f"{path} cannot be written: {error}") from None

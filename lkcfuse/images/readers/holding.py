@@ -19,10 +19,10 @@ MOST_INFLATED = 1032
 # Formats that predict or model can put a whole blank picture in some hundred bytes. Nobody fuses
 # blank pictures, and the memory of small ones is not worth a refusal.
 _PIXELS_OF_ANY_FILE = 1 << 24
-_PIXELS_PER_BYTE = 4096
+_PIXELS_PER_BYTE = 1 << 14
 
-# The most of formats that cannot do that: bits of a P4 map, and runs of a BMP with skipped rows.
-_PIXELS_PER_BYTE_OF = {"PPM": 8, "BMP": 256}
+# The most of formats that cannot do that: bits of a P4 map, runs of a BMP, strings of LZW.
+_PIXELS_PER_BYTE_OF = {"PPM": 8, "BMP": 256, "GIF": 4096}
 
 _BLOCK_BYTES = 1 << 16
 

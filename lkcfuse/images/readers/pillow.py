@@ -17,6 +17,7 @@ from PIL import ExifTags, ImageFile
 
 from lkcfuse.errors import InputError
 from lkcfuse.images.decoded import Decoded, upright_size
+from lkcfuse.images.metadata import from_pillow
 from lkcfuse.images.options import ReadOptions
 from lkcfuse.images.readers.holding import check_held, file_size
 from lkcfuse.images.readers.jpeg import complete_jpeg
@@ -75,6 +76,7 @@ def read_format(file: BinaryIO, format_name: str, options: ReadOptions, name: st
         if 8 < bits < 16:
             notes.append(f"{name} has colour of {bits} bits a channel: 8 of them are read")
         orientation, profile = orientation_of(opened), opened.info.get("icc_profile")
+        metadata = from_pillow(opened)
     del opened  # its memory goes before OpenCV's comes
     if samples is None:
         samples = decode_with_opencv(file)
@@ -84,6 +86,7 @@ def read_format(file: BinaryIO, format_name: str, options: ReadOptions, name: st
         profile if isinstance(profile, bytes) and profile else None,
         format=format_name,
         notes=notes,
+        metadata=metadata,
     )
 
 

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from lkcfuse.errors import LkcfuseError
 from lkcfuse.images.decoded import Decoded, upright_size
+from lkcfuse.images.metadata import Metadata, from_pillow
 from lkcfuse.images.options import ReadOptions
 from lkcfuse.images.readers import pillow
 from lkcfuse.images.readers.flir import (
@@ -64,7 +65,7 @@ def probe(file: BinaryIO, options: ReadOptions, name: str) -> tuple[int, int]:
         visible = found.visible_size()
         place = found.place(digital_zoom(file))
         size = grid_size(found.size, visible, place, options.radiometric_grid)
-    return upright_size(*size, _orientation(file, name))
+    return upright_size(*size, _about(file, name)[0])
 
 
 def radiometric_kind(file: BinaryIO) -> str | None:
@@ -89,25 +90,26 @@ def dji_commands(name: str, height: int, width: int) -> str:
 
 def _read_flir(found: FlirFile, file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
     grid = options.radiometric_grid
-    orientation = _orientation(file, name)
+    orientation, metadata = _about(file, name)
     if options.radiometric == "thermal":
         celsius = found.temperatures(file)
         if grid == "visible":
             visible = found.visible_size()
             place = found.place(digital_zoom(file))
             celsius = enlarge(celsius, grid_size(found.size, visible, place, grid))
-        return Decoded(celsius, orientation, format="JPEG")
+        return Decoded(celsius, orientation, format="JPEG", metadata=metadata)
     picture = found.visible()
     place = found.place(digital_zoom(file))
     size = grid_size(found.size, (picture.shape[0], picture.shape[1]), place, grid)
     part, valid = lay_over(picture, found.size, place, size, name)
-    return Decoded(part, orientation, valid=valid, format="JPEG")
+    return Decoded(part, orientation, valid=valid, format="JPEG", metadata=metadata)
 
 
-def _orientation(file: BinaryIO, name: str) -> int:
+def _about(file: BinaryIO, name: str) -> tuple[int, Metadata]:
+    """Return the orientation, and what is said about the pictures but for their size."""
     file.seek(0)
     with pillow.open_with_pillow(file, "JPEG", name) as opened:
-        return pillow.orientation_of(opened)
+        return pillow.orientation_of(opened), from_pillow(opened).warped()
 
 
 def _is_dji(file: BinaryIO) -> bool:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from lkcfuse.errors import InputError
 from lkcfuse.images.decoded import Decoded, upright_size
+from lkcfuse.images.metadata import from_tiff
 from lkcfuse.images.options import ReadOptions
 from lkcfuse.images.readers.channels import (
     divide_by_alpha,
@@ -84,6 +85,7 @@ def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
             nodata,
             "TIFF",
             notes,
+            from_tiff(file),
         )
 
 
@@ -287,6 +289,12 @@ def _check_present(page: TiffPage, name: str) -> None:
         spans = set(zip(page.dataoffsets, page.databytecounts, strict=False))
         held = min(sum(count for _, count in spans), size)
         check_held(page.imagewidth, page.imagelength * _fours(page), held, name)
+        if (
+            page.compression in _DEFLATE
+            and min(page.databytecounts, default=0) > 0
+            and page.nbytes > MOST_INFLATED * stored
+        ):
+            raise ValueError("fewer samples than its tags say")
     if page.compression in _DEFLATE and find_spec("imagecodecs") is None:
         _check_inflated(page)
 
