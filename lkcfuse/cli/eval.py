@@ -100,6 +100,7 @@ MetricsOption = Annotated[
         "--metrics",
         metavar="NAME,...",
         help="Only these, in this order. Left out: all that are for the task.",
+        autocompletion=completion.metrics,
     ),
 ]
 BaselinesOption = Annotated[

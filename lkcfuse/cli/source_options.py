@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lkcfuse.cli import completion
 from lkcfuse.cli.options import local_path
 from lkcfuse.errors import UsageError
 from lkcfuse.tasks import IR_VIS
@@ -75,6 +76,7 @@ class SourceOptions:
             help="The infrared image shows heat in false colours: a palette's name (iron, rainbow, "
             "jet, ...), a picture of its colour bar, or a table of R,G,B. auto recognises the "
             "usual ones.",
+            autocompletion=completion.palettes,
             show_default="auto for ir-vis, else off",
         ),
     ] = None
@@ -135,10 +137,20 @@ class SourceOptions:
         str,
         typer.Option(
             "--grid",
-            metavar="first|second",
-            help="Whose pixels the result has with --transform, or of a radiometric file.",
+            metavar="first|second|finest",
+            help="Whose pixels the result of --transform or of a radiometric file has, or whose "
+            "voxels that of scans; finest is for scans.",
         ),
     ] = "first"
+    align: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--align",
+            metavar="off",
+            help="How scans are brought together: off trusts their coordinates although their "
+            "frames of reference differ.",
+        ),
+    ] = None
     no_metadata: Annotated[
         bool,
         typer.Option(
@@ -172,6 +184,8 @@ class SourceOptions:
         from lkcfuse.images import ReadOptions
         from lkcfuse.pairs import PairOptions, read_transform
 
+        if self.align is not None:
+            raise UsageError("--align is for scans: leave it out for pictures")
         _check_choice("--resize", self.resize, ("first", "second"))
         _check_choice("--grid", self.grid, ("first", "second"))
         _check_choice("--radiometric", self.radiometric, ("auto", "off"))
