@@ -28,6 +28,7 @@ EXTRAS = {
     "ray": (("ray",), "batch --engine ray"),
     "remote": (("fsspec", "s3fs", "gcsfs"), "s3:// and gs:// URLs"),
     "thermal": (("flyr",), "radiometric files of FLIR"),
+    "plot": (("matplotlib",), "eval --plot"),
     "stats": (("scipy",), "tests of significance in eval"),
 }
 """By extra: the modules it brings, and what they are for."""
