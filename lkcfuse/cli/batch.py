@@ -26,6 +26,7 @@ from lkcfuse.cli.batch_options import (
     OutputFolderOption,
     PairsOption,
     SecondArgument,
+    SeveralWeightsOption,
     ShardOption,
     StdinOption,
     StrictOption,
@@ -48,7 +49,6 @@ from lkcfuse.cli.options import (
     TaskOption,
     ThreadsOption,
     TileOption,
-    WeightsOption,
     inference_options,
 )
 from lkcfuse.cli.output import Output, Warnings, count
@@ -65,14 +65,13 @@ if TYPE_CHECKING:
     from lkcfuse.pairs import PairOptions
 
 
-@with_groups
-def batch(
+def batch_command(
     ctx: typer.Context,
     first: FirstArgument = None,
     second: SecondArgument = None,
     output: OutputFolderOption = "fused",
     task: TaskOption = "ir-vis",
-    weights: WeightsOption = None,
+    weights: SeveralWeightsOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     tile: TileOption = "auto",
@@ -109,6 +108,14 @@ def batch(
     finished files go to stdout. A journal in the output folder makes a second run do only what
     is missing, changed or damaged.
     """
+    given = dict(locals())
+    if weights is not None and len(weights) > 1:
+        from lkcfuse.cli.batch_several import batch_each
+
+        batch_each(batch_command, given)
+        return
+    chosen = weights[0] if weights else None
+
     from lkcfuse.atomic import check_not_used
     from lkcfuse.batch import open_batch
     from lkcfuse.fusion.fuser import Fuser
@@ -122,7 +129,7 @@ def batch(
     page = as_location(report) if report is not None else None
     fuser = Fuser(
         task,
-        weights=weights,
+        weights=chosen,
         device=device,
         threads=threads,
         manifest=manifest,
@@ -164,7 +171,7 @@ def batch(
         check_batch_report(page, plan, metrics, pairs, force=force)
     end = "\0" if null else "\n"
     if dry_run:
-        looked = Fuser(task, weights=weights, manifest=manifest, offline=True, notify=warn)
+        looked = Fuser(task, weights=chosen, manifest=manifest, offline=True, notify=warn)
         _check_plan(looked, plan, offline=offline, options=options, out=out, force=force)
         if engine_name == "local" and device not in ("auto", "cpu"):
             from lkcfuse.inference import select_device
@@ -210,6 +217,9 @@ def batch(
             force=force,
         )
     summarise(outcomes, out, seconds=time.perf_counter() - started)
+
+
+batch = with_groups(batch_command)
 
 
 def _scan(plan: Plan, options: PairOptions, out: Output) -> PairOptions:
