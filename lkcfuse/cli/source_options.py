@@ -127,10 +127,20 @@ class SourceOptions:
         str,
         typer.Option(
             "--grid",
-            metavar="first|second",
-            help="Whose pixels the result of --transform has.",
+            metavar="first|second|finest",
+            help="Whose pixels the result of --transform has, or whose voxels that of scans; "
+            "finest is for scans.",
         ),
     ] = "first"
+    align: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--align",
+            metavar="off",
+            help="How scans are brought together: off trusts their coordinates although their "
+            "frames of reference differ.",
+        ),
+    ] = None
     no_metadata: Annotated[
         bool,
         typer.Option(
@@ -155,6 +165,8 @@ class SourceOptions:
         from lkcfuse.images import ReadOptions
         from lkcfuse.pairs import PairOptions, read_transform
 
+        if self.align is not None:
+            raise UsageError("--align is for scans: leave it out for pictures")
         _check_choice("--resize", self.resize, ("first", "second"))
         _check_choice("--grid", self.grid, ("first", "second"))
         if self.resize is not None and self.transform is not None:
