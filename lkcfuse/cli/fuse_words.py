@@ -108,7 +108,7 @@ def _without_output(words: Sequence[str], *, split: bool, alone: bool) -> str:
         return "fuse takes two images and an output: lkcfuse fuse A B -o fused.png"
     start = " ".join(["lkcfuse fuse", *map(shlex.quote, sources), *(["--split"] if split else [])])
     if len(rest) == 1 and not Path(rest[0]).exists():
-        return f"the output is named by -o: {start} -o {shlex.quote(rest[0])}"
+        return f"the output is named with -o: {start} -o {shlex.quote(rest[0])}"
     if rest:
         return (
             f"fuse takes two images and got {len(words)} ({_shown(words)}): for many pairs, "
@@ -121,8 +121,7 @@ def _check_wildcards(words: Sequence[str]) -> None:
     for word in words:
         if _WILDCARDS & set(word) and not Path(word).exists():
             raise UsageError(
-                f"no file matches {word}, or the shell did not look: name two images, or for "
-                f"many pairs, {_batch_line(words)}"
+                f"no file matches {word}: name two images, or for many pairs, {_batch_line(words)}"
             )
 
 
@@ -156,7 +155,10 @@ def _check_streams(words: Words, *, split: bool, as_json: bool) -> None:
     sources = words[:2]
     if words.first == words.second == STREAM:
         if split:
-            raise UsageError("--split reads its file twice, and standard input is read once")
+            raise UsageError(
+                "--split reads the file twice, and standard input can be read only once: name a "
+                "file"
+            )
         raise UsageError("only one of the two images can come from standard input")
     if STREAM in sources and sys.stdin.isatty():
         raise UsageError("standard input is a terminal: pipe an image into it, or name a file")
