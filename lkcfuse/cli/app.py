@@ -21,6 +21,7 @@ from typing import Annotated
 import typer
 
 from lkcfuse.cli import (
+    align,
     batch,
     doctor,
     export,
@@ -222,7 +223,8 @@ def _signals() -> Iterator[list[int]]:
 _TAKES_MORE = {"allow_extra_args": True}
 
 app.command(cls=Command, context_settings=_TAKES_MORE)(fuse.fuse)
-app.command(cls=Command, context_settings=_TAKES_MORE)(batch.batch)
+app.command("batch", cls=Command, context_settings=_TAKES_MORE)(batch.batch)
+app.command(cls=Command)(align.align)
 app.command("eval", cls=Command)(evaluation.evaluate)
 app.command(cls=Command)(train.train)
 app.command(cls=Command)(export.export)
