@@ -77,9 +77,9 @@ def fuse(
     """Fuse two registered images of one scene, A and B, into one.
 
     Both must have the same size, or --resize, --align or --transform brings them to one; one
-    radiometric JPEG of a FLIR camera holds both. Colour comes from B; a coloured A is reduced to its
-    luma. 16-bit sources give a 16-bit result where its format can hold it. A and B may be scans:
-    NIfTI, NRRD, MetaImage, DICOM, or folders of DICOM series.
+    radiometric JPEG of a FLIR camera holds both. Colour comes from B; a coloured A is reduced to
+    its luma. 16-bit sources give a 16-bit result where its format can hold it. A and B may be
+    scans: NIfTI, NRRD, MetaImage, DICOM, or folders of DICOM series.
     """
     started = time.perf_counter()
     out = Output(as_json, quiet)
