@@ -78,8 +78,13 @@ IR_VIS = Task("ir-vis", (_INFRARED, _VISIBLE), "second")
 MRI_CT = Task("mri-ct", (_MRI, _CT), "none", caution=_NO_DIAGNOSIS)
 MRI_PET = Task("mri-pet", (_MRI, _PET), "second", caution=_NO_DIAGNOSIS)
 MRI_SPECT = Task("mri-spect", (_MRI, _SPECT), "second", caution=_NO_DIAGNOSIS)
+# Two exposures, and two focal planes: the same camera twice, so the order means nothing.
+MEF = Task("mef", (Role("under-exposed", "under"), Role("over-exposed", "over")), "blend", False)
+MFF = Task("mff", (Role("near-focus", "near"), Role("far-focus", "far")), "blend", False)
 
-TASKS: dict[str, Task] = {task.name: task for task in (IR_VIS, MRI_CT, MRI_PET, MRI_SPECT)}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (IR_VIS, MRI_CT, MRI_PET, MRI_SPECT, MEF, MFF)
+}
 
 
 def get_task(name: str | Task) -> Task:

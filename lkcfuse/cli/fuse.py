@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -31,27 +32,45 @@ from lkcfuse.cli.options import (
 )
 from lkcfuse.cli.output import Output
 from lkcfuse.cli.source_options import SourceOptions
+from lkcfuse.errors import UsageError
+from lkcfuse.tasks import TASKS
 
 if TYPE_CHECKING:
     from lkcfuse.images import Image, ReadOptions
-    from lkcfuse.pairs import Pair
+    from lkcfuse.images.colour import FloatArray
+    from lkcfuse.pairs import Pair, PairOptions
 
 
 @with_groups
 def fuse(
     ctx: typer.Context,
     first: Annotated[
-        str, typer.Argument(metavar="A", help="The infrared image or the MRI slice; - for stdin.")
+        str,
+        typer.Argument(
+            metavar="A",
+            help="The infrared image or the MRI slice, or the first photograph; - for stdin.",
+        ),
     ],
     second: Annotated[
         Optional[str],  # noqa: UP045 - typer reads the annotation at run time
         typer.Argument(
             metavar="B",
             show_default=False,
-            help="The visible image, or the CT, PET or SPECT slice; - for stdin.",
+            help="The visible image, the CT, PET or SPECT slice, or the next photograph; - for "
+            "stdin. --task mef and mff take further ones after it.",
         ),
     ] = None,
     output: OptionalOutputOption = None,
+    map_path: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--map",
+            metavar="FILE",
+            show_default=False,
+            help="Write as well which source each pixel came from: white for the first, black for "
+            "the last.",
+        ),
+    ] = None,
     task: TaskOption = "ir-vis",
     weights: WeightsOption = None,
     device: DeviceOption = "auto",
@@ -71,17 +90,20 @@ def fuse(
     """Fuse two registered images of one scene, A and B, into one.
 
     Both must have the same size, or --resize or --transform brings them to one. Colour comes from
-    B; a coloured A is reduced to its luma. 16-bit sources give a 16-bit result where its format can
-    hold it.
+    B; a coloured A is reduced to its luma. Photographs (--task mef or mff) are weighted pixel by
+    pixel, colour included; their order does not matter, and there may be more than two. 16-bit
+    sources give a 16-bit result where its format can hold it.
     """
     started = time.perf_counter()
-    first, second, destination = read_words(
+    first, second, destination, others = read_words(
         [first, *([] if second is None else [second]), *ctx.args],
         None if output is None else str(output),
         split=sources.split,
         as_json=as_json,
+        several=task in TASKS and not TASKS[task].ordered,
     )
 
+    from lkcfuse.fusion.brackets import check_bracket
     from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import check_output, write_image
     from lkcfuse.notes import warning_records
@@ -103,21 +125,44 @@ def fuse(
     check_output(target, format=format_name, overwrite=force, make_folder=True)
     other = None if sources.split and first == second else second
     check_files(*(None if word == STREAM else word for word in (first, other, destination)))
+    for word in others:
+        check_files(*(None if name == STREAM else name for name in (first, word, destination)))
+        check_files(*(None if name == STREAM else name for name in (second, word)))
+    if map_path is not None:
+        _check_map(map_path, (first, second, *others, destination), force=force)
     pair = prepare_pair(_read(first, options.first), _read(second, options.second), options)
     check_output(target, format=format_name, overwrite=force, size=pair.size, make_folder=True)
+    rest = [_read(word, options.second) for word in others]
+    if rest:
+        _check_rest(options, sources)
+        check_bracket([pair.first, pair.second, *rest], fuser.task)
     _note_of_task(ctx, pair, out)
     with out.progress("loading weights", in_bytes=True) as report:
         fuser.load(progress=report)
     height, width = pair.size
     out.note(f"fusing {width}x{height} pixels with {fuser.describe()}")
+    shares: list[FloatArray] = []
+    on_map = None if map_path is None else shares.append
     with out.progress("fusing") as report:
-        fused = fuser.fuse_pair(
-            pair,
-            invert_first=options.invert_first,
-            strength=options.strength,
-            refuse_warnings=options.refuse_warnings,
-            progress=report,
-        )
+        if rest:
+            images = [pair.first, pair.second, *rest]
+            fused = fuser.fuse_images(
+                images,
+                refuse_warnings=options.refuse_warnings,
+                progress=report,
+                on_map=on_map,
+            )
+        else:
+            fused = fuser.fuse_pair(
+                pair,
+                invert_first=options.invert_first,
+                strength=options.strength,
+                refuse_warnings=options.refuse_warnings,
+                progress=report,
+                on_map=on_map,
+            )
+    if map_path is not None:
+        _write_map(shares[0], map_path, force=force)
     if destination == STREAM:
         write_image(fused, sys.stdout.buffer, format=format_name)
         sys.stdout.buffer.flush()
@@ -127,6 +172,8 @@ def fuse(
         "output": destination,
         "first": pair.first.name,
         "second": pair.second.name,
+        **({"others": [image.name for image in rest]} if rest else {}),
+        **({"map": map_path} if map_path is not None else {}),
         "task": fuser.task.name,
         "weights": fuser.weights.name,
         "weights_sha256": fuser.weights.sha256,
@@ -138,6 +185,39 @@ def fuse(
         "seconds": round(time.perf_counter() - started, 3),
     }
     out.result(destination, record)
+
+
+def _check_map(path: str, others: tuple[str, ...], *, force: bool) -> None:
+    """Check that a map can be written, and is no other file of the command."""
+    from lkcfuse.images import check_output
+
+    local_path(path)
+    check_output(path, overwrite=force, make_folder=True)
+    if any(word != STREAM and os.path.realpath(word) == os.path.realpath(path) for word in others):
+        raise UsageError(f"--map {path} is a source or the output: give the map a file of its own")
+
+
+def _write_map(share: FloatArray, path: str, *, force: bool) -> None:
+    import numpy as np
+
+    from lkcfuse.images import image_from_array, write_image
+
+    levels = np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+    write_image(image_from_array(levels, name="the map"), path, overwrite=force, make_folder=True)
+
+
+def _check_rest(options: PairOptions, sources: SourceOptions) -> None:
+    """Refuse what is said of a first and a second source where there are more."""
+    given = {
+        "--resize": options.resize is not None,
+        "--transform": options.transform is not None,
+        "--invert-first": options.invert_first,
+        "--strength": options.strength != 1,
+        "--split": sources.split,
+    }
+    for option, is_given in given.items():
+        if is_given:
+            raise UsageError(f"{option} is for two sources: leave it out for a bracket")
 
 
 def _note_of_task(ctx: typer.Context, pair: Pair, out: Output) -> None:

@@ -24,9 +24,12 @@ class Words(NamedTuple):
     first: str
     second: str
     output: str
+    others: tuple[str, ...] = ()
 
 
-def read_words(words: Sequence[str], output: str | None, *, split: bool, as_json: bool) -> Words:
+def read_words(
+    words: Sequence[str], output: str | None, *, split: bool, as_json: bool, several: bool = False
+) -> Words:
     """Tell the words of a command apart.
 
     Args:
@@ -34,6 +37,7 @@ def read_words(words: Sequence[str], output: str | None, *, split: bool, as_json
         output: What `--output` was given.
         split: One file may hold both sources.
         as_json: The result's record goes to standard output.
+        several: There may be more than two sources.
 
     Raises:
         UsageError: They make no pair and output; the message has the line to type.
@@ -49,12 +53,12 @@ def read_words(words: Sequence[str], output: str | None, *, split: bool, as_json
             f"fuse takes two images and got one, {words[0]}: name the visible, CT, PET or SPECT "
             "image after it"
         )
-    if len(words) > 2:
+    if len(words) > 2 and not several:
         raise UsageError(
             f"fuse takes two images and got {len(words)} ({_shown(words)}): for many pairs, "
-            f"{_batch_line(words)}"
+            f"{_batch_line(words)}; for a bracket of one scene, --task mef or --task mff"
         )
-    found = Words(words[0], words[1], output)
+    found = Words(words[0], words[1], output, tuple(words[2:]))
     _check_streams(found, split=split, as_json=as_json)
     return found
 
@@ -111,11 +115,11 @@ def _check_folders(words: Sequence[str]) -> None:
 
 def _check_streams(words: Words, *, split: bool, as_json: bool) -> None:
     """Refuse what standard input and output cannot do, before anything is read."""
-    sources = words[:2]
-    if words.first == words.second == STREAM:
+    sources = (words.first, words.second, *words.others)
+    if sources.count(STREAM) > 1:
         if split:
             raise UsageError("--split reads its file twice, and standard input is read once")
-        raise UsageError("only one of the two images can come from standard input")
+        raise UsageError("only one of the images can come from standard input")
     if STREAM in sources and sys.stdin.isatty():
         raise UsageError("standard input is a terminal: pipe an image into it, or name a file")
     if words.output == STREAM:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, overload
@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, overload
 import numpy as np
 import numpy.typing as npt
 
-from lkcfuse.errors import InputError, WeightsError
+from lkcfuse.errors import InputError, UsageError, WeightsError
 from lkcfuse.fusion.batches import check_is_array, is_tensor, join_batch, split_batch
+from lkcfuse.fusion.brackets import check_bracket, place_in_order, weights_of_bracket
 from lkcfuse.fusion.composition import (
     check_no_warnings,
     compose,
     constant_warning,
     other_source,
 )
+from lkcfuse.fusion.mixing import mix
+from lkcfuse.fusion.shares import least_squares_share
 from lkcfuse.images import (
     Image,
     check_output,
@@ -28,6 +31,7 @@ from lkcfuse.images import (
     stretch_image,
     write_image,
 )
+from lkcfuse.images.colour import FloatArray
 from lkcfuse.pairs import Pair, PairOptions, check_files, read_pair
 from lkcfuse.tasks import Task, get_task
 
@@ -380,6 +384,7 @@ class Fuser:
         strength: float = 1.0,
         refuse_warnings: bool = False,
         progress: Progress | None = None,
+        on_map: Callable[[FloatArray], None] | None = None,
     ) -> Image:
         """Fuse two images that have been read.
 
@@ -390,10 +395,14 @@ class Fuser:
                 1 the fusion.
             refuse_warnings: Raise instead of fusing a pair that there is something to warn of.
             progress: Called with (done, total) as the network goes on.
+            on_map: Called with the first source's share at each pixel, (H, W) float32 in [0, 1]:
+                what the network weighs it by, or, where it does more than that, the share that is
+                closest to its result in a window.
 
         Returns:
             The fused image: luma from the network, chroma and colour profile from the second
-            image, samples as deep as the deeper source's. Where a source has no data it is the
+            image, samples as deep as the deeper source's; for exposures and focal planes the
+            weighted mean of both, chroma included. Where a source has no data it is the
             other one; where one source is constant it is the other one everywhere. Its `notes` are
             the warnings about the pair.
 
@@ -401,7 +410,7 @@ class Fuser:
             RefusedError: There are warnings, and they are refused.
             LkcfuseError: As `load`.
         """
-        model, session, weights, device, _ = self._ready()
+        model, session, _, device, _ = self._ready()
         processing = model.processing
         if device.type == "cpu":
             # Memory is looked at before the first product of matrices, luma's: without any left,
@@ -416,25 +425,100 @@ class Fuser:
         for note in notes:
             self.notify(note)
         if constant is not None:
+            if on_map is not None:
+                on_map(np.full(pair.size, constant == "second", np.float32))
+            if model.weight_map is not None and not invert_first:
+                return replace(pair.second if constant == "first" else pair.first, notes=notes)
             alone = other_source(pair, constant, self.task, invert_first=invert_first)
             return replace(alone, notes=notes)
-        inputs = pair.stack(processing.channel_order, invert_first=invert_first)
-        processing.scale_in_place(inputs)
+        output = self._run(pair, invert_first=invert_first, progress=progress)
+        if model.weight_map is not None:
+            first = output if processing.channel_order[0] == "first" else 1 - output
+            if on_map is not None:
+                on_map(first)
+            first = first * np.float32(strength)
+            sources = (pair.first, pair.second)
+            fused = mix(sources, (first, 1 - first), invert_first=invert_first)
+        else:
+            processing.unit_in_place(output)
+            np.clip(output, 0, 1, out=output)
+            if on_map is not None:
+                planes = pair.stack(("first", "second"), invert_first=invert_first)
+                on_map(least_squares_share(output, *planes))
+            fused = compose(pair, output, self.task, invert_first=invert_first, strength=strength)
+        fused = replace(fused, notes=notes)
+        return stretch_image(fused) if processing.stretch else fused
+
+    def fuse_images(
+        self,
+        images: Sequence[Image],
+        *,
+        refuse_warnings: bool = False,
+        progress: Progress | None = None,
+        on_map: Callable[[FloatArray], None] | None = None,
+    ) -> Image:
+        """Fuse two images or more, whose order does not matter: a bracket of exposures.
+
+        Every two are compared by the network, and the weights of all are made of that
+        (`lkcfuse.fusion.brackets`), so that n images take n (n - 1) / 2 runs.
+
+        Args:
+            images: At least two, of one size.
+            refuse_warnings: Raise instead of fusing images that there is something to warn of.
+            progress: Called with (done, total) as the network goes on.
+            on_map: Called with the place of each pixel's source, (H, W) float32: 1 for the first
+                image, 0 for the last, weighted means in between.
+
+        Returns:
+            The weighted mean, as deep as the deepest of them.
+
+        Raises:
+            InputError: The sizes differ, or there are fewer than two.
+            UsageError: The task's sources have an order, or the weights do not weigh them.
+            LkcfuseError: As `load`.
+        """
+        if len(images) == 2:
+            return self.fuse_pair(
+                Pair(*images), refuse_warnings=refuse_warnings, progress=progress, on_map=on_map
+            )
+        check_bracket(images, self.task)
+        model = self.model
+        if model.weight_map is None:
+            raise UsageError(
+                f"weights '{self.weights.name}' fuse two images and got {len(images)}: choose "
+                "those of a weight-map network, such as the packaged ones"
+            )
+        notes = tuple(note for image in images for note in image.notes)
+        if refuse_warnings:
+            check_no_warnings(notes)
+        for note in notes:
+            self.notify(note)
+        first_is_channel_0 = model.processing.channel_order[0] == "first"
+
+        def share_of_first(pair: Pair, told: Progress | None) -> FloatArray:
+            output = self._run(pair, progress=told)
+            return output if first_is_channel_0 else 1 - output
+
+        weights = weights_of_bracket(images, share_of_first, progress)
+        if on_map is not None:
+            on_map(place_in_order(weights))
+        return replace(mix(images, weights), notes=notes)
+
+    def _run(
+        self, pair: Pair, *, invert_first: bool = False, progress: Progress | None = None
+    ) -> FloatArray:
+        """Run the network, or its weight map, and check what it gives: (H, W)."""
+        model, session, weights, *_ = self._ready()
+        inputs = pair.stack(model.processing.channel_order, invert_first=invert_first)
+        model.processing.scale_in_place(inputs)
         output = session.run(inputs, progress=progress)
-        del inputs  # of a large image it is no small part of the memory
         # A value that is no number makes a bound none; a mask would be as large as an image.
         if not np.isfinite([output.min(), output.max()]).all():
             raise WeightsError(
                 f"weights '{weights.name}' give values that are no numbers for "
                 f"{pair.first.name} and {pair.second.name}: choose others"
             )
-        processing.unit_in_place(output)
-        np.clip(output, 0, 1, out=output)
-        fused = replace(
-            compose(pair, output, self.task, invert_first=invert_first, strength=strength),
-            notes=notes,
-        )
-        return stretch_image(fused) if processing.stretch else fused
+        return output
 
     def _ready(
         self, progress: Progress | None = None
@@ -447,9 +531,8 @@ class Fuser:
             threads = thread_count(self._asked_threads)
             weights = self.resolve(progress=progress)
             model = FusionModel.of_record(weights).to(device)
-            session = InferenceSession(
-                model.network, device=device, options=self._options, threads=threads
-            )
+            runs = model.network if model.weight_map is None else model.weight_map
+            session = InferenceSession(runs, device=device, options=self._options, threads=threads)
             self._loaded = (model, session, weights, device, threads)
         return self._loaded
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lkcfuse.architectures.lkc_funet import LKCFUNet
+from lkcfuse.architectures.weight_map import WeightedMean, WeightMapConfig
 from lkcfuse.errors import InputError, LkcfuseError
 from lkcfuse.models.checkpoint import Checkpoint, load_network, save_checkpoint
 from lkcfuse.models.metadata import to_metadata
@@ -159,6 +160,13 @@ def metadata_of(config: TrainingConfig, identity: dict[str, Any]) -> dict[str, s
     }
 
 
+def _new_network(config: TrainingConfig) -> nn.Module:
+    found = config.network()
+    if isinstance(found, WeightMapConfig):
+        return WeightedMean(found)
+    return LKCFUNet(found, dropout=config.dropout, drop_path=config.drop_path)
+
+
 class _Run:
     def __init__(
         self,
@@ -172,7 +180,7 @@ class _Run:
         self.config, self.data, self.output, self.device = config, data, output, device
         self.on_progress = on_progress
         torch.manual_seed(config.seed)
-        network = LKCFUNet(config.network(), dropout=config.dropout, drop_path=config.drop_path)
+        network = _new_network(config)
         if init is not None:
             network.load_state_dict(init.network().state_dict())
         elif config.centres:
