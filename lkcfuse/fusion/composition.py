@@ -95,6 +95,6 @@ def _in_colour(pair: Pair, luma: FloatArray, task: Task) -> Image:
         icc_profile=pair.second.icc_profile if takes_second else None,
         coverage=join(pair.gaps),
     )
-    if task.chroma == "blend":
+    if task.mixes:
         fused = blend_colours(fused, (pair.first, pair.second))
     return fused

@@ -402,7 +402,7 @@ class Fuser:
         Returns:
             The fused image: luma from the network, chroma and colour profile from the second
             image, samples as deep as the deeper source's; for exposures and focal planes the
-            weighted mean of both, chroma included. Where a source has no data it is the
+            weighted mean of both, with the colours of both. Where a source has no data it is the
             other one; where one source is constant it is the other one everywhere. Its `notes` are
             the warnings about the pair.
 
@@ -438,7 +438,12 @@ class Fuser:
                 on_map(first)
             first = first * np.float32(strength)
             sources = (pair.first, pair.second)
-            fused = mix(sources, (first, 1 - first), invert_first=invert_first)
+            fused = mix(
+                sources,
+                (first, 1 - first),
+                colours_too=self.task.chroma == "map",
+                invert_first=invert_first,
+            )
         else:
             processing.unit_in_place(output)
             np.clip(output, 0, 1, out=output)
@@ -502,7 +507,8 @@ class Fuser:
         weights = weights_of_bracket(images, share_of_first, progress)
         if on_map is not None:
             on_map(place_in_order(weights))
-        return replace(mix(images, weights), notes=notes)
+        fused = mix(images, weights, colours_too=self.task.chroma == "map")
+        return replace(fused, notes=notes)
 
     def _run(
         self, pair: Pair, *, invert_first: bool = False, progress: Progress | None = None

@@ -84,7 +84,7 @@ class FusionModel(nn.Module):
         None where the task asks for another colour than such a mean has, or where the network gives
         more than a mean.
         """
-        if self.task.chroma != "blend":
+        if not self.task.mixes:
             return None
         return self.architecture.weight_map(self.network)
 
@@ -220,7 +220,7 @@ class FusionModel(nn.Module):
         Returns:
             As `forward`.
         """
-        sources = {"second": [second], "none": [], "blend": [first, second]}[self.task.chroma]
+        sources = {"second": [second], "none": []}.get(self.task.chroma, [first, second])
         coloured = [source for source in sources if source.shape[1] == 3]
         pixels = recoloured(luma, blended([chroma_of(s) for s in coloured])) if coloured else luma
         return stretched(pixels) if self.processing.stretch else pixels
@@ -236,10 +236,14 @@ class FusionModel(nn.Module):
         Returns:
             As `forward`.
         """
+        weight = weight.to(second.dtype)
+        if self.task.chroma != "map":
+            one, other = self.processing.ordered(luma_of(first), luma_of(second))
+            return self.finished(torch.lerp(other, one, weight).clamp(0, 1), first, second)
         if first.shape[1] != second.shape[1]:
             first, second = (s.expand(-1, 3, -1, -1) for s in (first, second))
         one, other = self.processing.ordered(first, second)
-        pixels = torch.lerp(other, one, weight.to(other.dtype))
+        pixels = torch.lerp(other, one, weight)
         return stretched(pixels) if self.processing.stretch else pixels
 
     @staticmethod
