@@ -62,7 +62,7 @@ class Fuser:
     for, and finds and loads the network there.
 
     Args:
-        task: What the pairs show: `ir-vis`, `mri-ct`, `mri-pet` or `mri-spect`.
+        task: What the pairs show: `ir-vis`, `mri-ct`, `mri-pet`, `mri-spect`, `mef` or `mff`.
         weights: A name in the manifest of weights or the path of a checkpoint; None takes the
             first entry made for the task.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.

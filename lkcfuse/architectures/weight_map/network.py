@@ -18,9 +18,12 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
 from lkcfuse.architectures.weight_map.config import WeightMapConfig
-from lkcfuse.ops.padding import cropped, pad_to_multiple
+from lkcfuse.ops.padding import cropped, mirrored
 
 SLOPE = 0.1
+MARGIN_CELLS = 1
+"""Cells of the coarsest resolution that an image is mirrored by on each side, except in training:
+the picture's rim is rarely in a crop."""
 
 
 class Block(nn.Module):
@@ -107,10 +110,14 @@ class WeightMap(WeightMapNetwork):
     def logit(self, pair: Tensor) -> Tensor:
         """Return the logit of the weight, (N, 1, H, W)."""
         height, width = pair.shape[2:]
-        padded = pad_to_multiple(pair, 1 << (len(self.config.widths) - 1))
+        cell = 1 << (len(self.config.widths) - 1)
+        # What lies outside a convolution's input is 0, the same in both sources, so that all of
+        # them are equally sharp there. A mirrored margin keeps that away from the picture.
+        margin = 0 if self.training else MARGIN_CELLS * cell
+        padded = mirrored(pair, cell, margin)
         first, second = self.encoder(padded[:, :1]), self.encoder(padded[:, 1:])
         logit = self.decoder(first, second) - self.decoder(second, first)
-        return cropped(logit, height, width)
+        return cropped(logit[:, :, margin:, margin:], height, width)
 
 
 class WeightedMean(WeightMapNetwork):
