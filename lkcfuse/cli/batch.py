@@ -53,6 +53,7 @@ from lkcfuse.cli.options import (
 )
 from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.cli.source_options import SourceOptions
+from lkcfuse.cli.tables import compare, write_scores
 from lkcfuse.errors import NotCachedError, UsageError
 from lkcfuse.remote import Location, as_location
 
@@ -131,7 +132,7 @@ def batch(
     part = _shard(shard)
     engine = _engine(engine_name, device, address, workers, cpus_per_worker, gpus_per_worker)
     if metrics is not None:
-        from lkcfuse.metrics.table import check_table
+        from lkcfuse.metrics.table_files import check_table
 
         check_table(metrics, force=force, to_be_made=folder)
     plan = _plan(first, second, folder, pairs, match, prefer, from_stdin, null, format_name)
@@ -170,12 +171,12 @@ def batch(
         outcomes = work_through(opened, fuser, engine, scorer, options=options, out=out, end=end)
     warn.close()
     if scorer is not None and metrics is not None:
-        from lkcfuse.metrics.table import write_table
+        from lkcfuse.batch.settings import Settings
 
         scored = [(o.pair.name, o.metrics) for o in outcomes if o.metrics is not None]
         if scored:
-            write_table(scorer.table(scored), metrics, force=force)
-            out.note(f"wrote {metrics}: {count(len(scored), 'row')}")
+            made = {scorer.method: Settings.of(fuser, plan.format, options)}
+            write_scores(compare(scorer.table(scored), made), metrics, out, force=force)
     if scorer is not None and page is not None:
         from lkcfuse.batch.settings import Settings
         from lkcfuse.cli.reports import write_batch_report

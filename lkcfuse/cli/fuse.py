@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lkcfuse.cli.fuse_scans import are_scans, fuse_two_scans
 from lkcfuse.cli.fuse_words import STREAM, read_words
 from lkcfuse.cli.option_groups import with_groups
 from lkcfuse.cli.options import (
@@ -32,10 +33,12 @@ from lkcfuse.cli.options import (
 )
 from lkcfuse.cli.output import Output
 from lkcfuse.cli.source_options import SourceOptions
+from lkcfuse.cli.volume_options import ScanOptions
 from lkcfuse.errors import UsageError
 from lkcfuse.tasks import TASKS
 
 if TYPE_CHECKING:
+    from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import Image, ReadOptions
     from lkcfuse.images.colour import FloatArray
     from lkcfuse.pairs import Pair, PairOptions
@@ -80,6 +83,7 @@ def fuse(
     scratch: ScratchOption = None,
     precision: PrecisionOption = "auto",
     sources: SourceOptions = SourceOptions(),  # noqa: B008 - frozen, and only read
+    scans: ScanOptions = ScanOptions(),  # noqa: B008
     format_name: FormatOption = None,
     force: ForceOption = False,
     manifest: ManifestOption = None,
@@ -91,36 +95,61 @@ def fuse(
 
     Both must have the same size, or --resize or --transform brings them to one. Colour comes from
     B; a coloured A is reduced to its luma. Photographs (--task mef or mff) are weighted pixel by
-    pixel, colour included; their order does not matter, and there may be more than two. 16-bit
-    sources give a 16-bit result where its format can hold it.
+    pixel, in any order, and there may be more than two. 16-bit sources give a 16-bit result where
+    its format can hold it. A and B may be scans: NIfTI, NRRD, MetaImage, DICOM, or folders of DICOM
+    series.
     """
     started = time.perf_counter()
+    out = Output(as_json, quiet)
+    words = [first, *([] if second is None else [second]), *ctx.args]
+    target_word = None if output is None else str(output)
+
+    def make_fuser() -> Fuser:
+        from lkcfuse.fusion.fuser import Fuser
+
+        return Fuser(
+            task,
+            weights=weights,
+            device=device,
+            threads=threads,
+            manifest=manifest,
+            offline=offline,
+            options=inference_options(tile, memory, scratch, precision),
+            notify=out.notify,
+        )
+
+    if are_scans(words):
+        _check_task_of_scans(ctx)
+        if map_path is not None:
+            raise UsageError("--map is for pictures: leave it out for scans")
+        volume_options = scans.to_volume_options(sources)
+        fuse_two_scans(
+            words,
+            target_word,
+            fuser=make_fuser(),
+            options=volume_options,
+            format_name=format_name,
+            force=force,
+            anonymize=scans.anonymize,
+            out=out,
+        )
+        return
+    scans.refuse_for_pictures()
     first, second, destination, others = read_words(
-        [first, *([] if second is None else [second]), *ctx.args],
-        None if output is None else str(output),
+        words,
+        target_word,
         split=sources.split,
         as_json=as_json,
         several=task in TASKS and not TASKS[task].ordered,
     )
 
     from lkcfuse.fusion.brackets import check_bracket
-    from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import check_output, write_image
     from lkcfuse.notes import warning_records
     from lkcfuse.pairs import check_files, prepare_pair
 
-    out = Output(as_json, quiet)
     options = sources.to_pair_options(task)
-    fuser = Fuser(
-        task,
-        weights=weights,
-        device=device,
-        threads=threads,
-        manifest=manifest,
-        offline=offline,
-        options=inference_options(tile, memory, scratch, precision),
-        notify=out.notify,
-    )
+    fuser = make_fuser()
     target = None if destination == STREAM else destination
     check_output(target, format=format_name, overwrite=force, make_folder=True)
     other = None if sources.split and first == second else second
@@ -218,6 +247,13 @@ def _check_rest(options: PairOptions, sources: SourceOptions) -> None:
     for option, is_given in given.items():
         if is_given:
             raise UsageError(f"{option} is for two sources: leave it out for a bracket")
+
+
+def _check_task_of_scans(ctx: typer.Context) -> None:
+    """Ask for the task where nobody said: no scan is an infrared picture."""
+    source = ctx.get_parameter_source("task")
+    if source is None or source.name != "COMMANDLINE":
+        raise UsageError("scans take --task: mri-ct, mri-pet or mri-spect")
 
 
 def _note_of_task(ctx: typer.Context, pair: Pair, out: Output) -> None:

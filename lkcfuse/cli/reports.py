@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lkcfuse.cli import failures
 from lkcfuse.cli.output import Output, count
-from lkcfuse.errors import LkcfuseError, UsageError
+from lkcfuse.cli.tables import settings_of
+from lkcfuse.errors import UsageError
 from lkcfuse.remote import Location
 from lkcfuse.tasks import Task
 
@@ -115,7 +115,7 @@ def write_eval_report(
         force: Whether any file that exists may be replaced.
     """
     from lkcfuse.report import eval_report
-    from lkcfuse.report.settings import versions_section
+    from lkcfuse.report.settings import settings_section, versions_section
 
     report = eval_report(
         plan,
@@ -123,24 +123,15 @@ def write_eval_report(
         scores.failures,
         title=_title(task, plan.methods),
         task=task,
-        settings=(*_journals(plan.methods, fused), versions_section()),
+        settings=(
+            *(
+                settings_section(f"Batch in {method}", settings)
+                for method, settings in settings_of(plan.methods, fused).items()
+            ),
+            versions_section(),
+        ),
     )
     _write(report, path, out, force=force)
-
-
-def _journals(methods: Sequence[str], fused: Sequence[Path]) -> list[Section]:
-    """Return the settings of those folders that a batch wrote into."""
-    from lkcfuse.batch.journal import read_state
-    from lkcfuse.report.settings import settings_section
-
-    sections = []
-    for method, folder in zip(methods, fused, strict=True):
-        # A journal of a newer lkcfuse says nothing to this one, and the images are there.
-        with suppress(LkcfuseError):
-            settings = read_state(folder).settings
-            if settings is not None:
-                sections.append(settings_section(f"Batch in {method}", settings))
-    return sections
 
 
 def _title(task: Task, methods: Sequence[str]) -> str:

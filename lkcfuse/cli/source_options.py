@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lkcfuse.cli import completion
 from lkcfuse.cli.options import local_path
 from lkcfuse.errors import UsageError
 from lkcfuse.tasks import IR_VIS
@@ -74,6 +75,7 @@ class SourceOptions:
             help="The infrared image shows heat in false colours: a palette's name (iron, rainbow, "
             "jet, ...), a picture of its colour bar, or a table of R,G,B. auto recognises the "
             "usual ones.",
+            autocompletion=completion.palettes,
             show_default="auto for ir-vis, else off",
         ),
     ] = None
@@ -125,10 +127,29 @@ class SourceOptions:
         str,
         typer.Option(
             "--grid",
-            metavar="first|second",
-            help="Whose pixels the result of --transform has.",
+            metavar="first|second|finest",
+            help="Whose pixels the result of --transform has, or whose voxels that of scans; "
+            "finest is for scans.",
         ),
     ] = "first"
+    align: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--align",
+            metavar="off",
+            help="How scans are brought together: off trusts their coordinates although their "
+            "frames of reference differ.",
+        ),
+    ] = None
+    no_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--no-metadata",
+            help="Write no EXIF, GPS or resolution of the source that gives the colour, and not "
+            "what made the picture. Without it they are kept, but for the orientation, which is "
+            "applied.",
+        ),
+    ] = False
 
     def to_pair_options(self, task: str, *, scan: bool = False) -> PairOptions:
         """Return them as what is done to a pair.
@@ -144,6 +165,8 @@ class SourceOptions:
         from lkcfuse.images import ReadOptions
         from lkcfuse.pairs import PairOptions, read_transform
 
+        if self.align is not None:
+            raise UsageError("--align is for scans: leave it out for pictures")
         _check_choice("--resize", self.resize, ("first", "second"))
         _check_choice("--grid", self.grid, ("first", "second"))
         if self.resize is not None and self.transform is not None:
@@ -171,6 +194,7 @@ class SourceOptions:
             resize=self.resize,
             transform=None if self.transform is None else read_transform(self.transform),
             grid=self.grid,
+            metadata=not self.no_metadata,
         )
 
 

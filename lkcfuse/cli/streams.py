@@ -1,9 +1,13 @@
-"""Standard streams: those that the caller has closed, and those that cannot hold every name."""
+"""Standard streams: closed ones, those that cannot hold every name, and terminals.
+
+A terminal obeys control characters, and names of files may have some.
+"""
 
 from __future__ import annotations
 
 import codecs
 import os
+import re
 import sys
 
 from lkcfuse.errors import UsageError
@@ -29,6 +33,31 @@ def _encode_anyway(error: UnicodeError) -> tuple[bytes | str, int]:
 
 
 codecs.register_error(ERRORS, _encode_anyway)
+
+
+# What moves the cursor, colours or renames a terminal, or turns the direction of text: the control
+# characters of ASCII and of ISO 6429 (C1), the bytes of names that are not text, and Unicode's
+# directional overrides.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\udc80-\udcff]")
+
+
+def escape(text: str, *, keep: str = "") -> str:
+    r"""Return a text with the characters that steer a terminal as Python writes them.
+
+    Args:
+        text: Anything that may have a file's name in it.
+        keep: Control characters that are meant.
+
+    Example:
+        >>> escape("\x1b[2Jname\n")
+        '\\x1b[2Jname\\n'
+    """
+    return _CONTROLS.sub(lambda m: m[0] if m[0] in keep else ascii(m[0])[1:-1], text)
+
+
+def for_stdout(text: str, *, keep: str = "\t\n") -> str:
+    """Return what standard output gets of a text: on a terminal `escape`, elsewhere all of it."""
+    return escape(text, keep=keep) if sys.stdout.isatty() else text
 
 
 def open_closed() -> None:

@@ -27,6 +27,8 @@ LIBRARIES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors"
 EXTRAS = {
     "ray": (("ray",), "batch --engine ray"),
     "remote": (("fsspec", "s3fs", "gcsfs"), "s3:// and gs:// URLs"),
+    "plot": (("matplotlib",), "eval --plot"),
+    "stats": (("scipy",), "tests of significance in eval"),
 }
 """By extra: the modules it brings, and what they are for."""
 

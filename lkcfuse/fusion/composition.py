@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,10 @@ from lkcfuse.notes import CodedWarning
 from lkcfuse.pairs import Pair
 from lkcfuse.pairs.coverage import blend_over_gaps, join, without_gaps
 from lkcfuse.tasks import Task
+from lkcfuse.version import __version__
+
+if TYPE_CHECKING:
+    from lkcfuse.models import ModelRecord
 
 
 def compose(
@@ -55,8 +60,30 @@ def other_source(pair: Pair, constant: str, task: Task, *, invert_first: bool = 
     alone = replace(_in_colour(pair, luma, task), coverage=alive.coverage)
     if constant == "second":
         # The chroma of a source that shows nothing would only tint the other.
-        alone = replace(alone, luma_samples=luma, chroma_samples=None, icc_profile=None)
+        alone = replace(
+            alone,
+            luma_samples=luma,
+            chroma_samples=None,
+            icc_profile=None,
+            metadata=pair.first.metadata,
+        )
     return alone
+
+
+def sign(image: Image, task: Task, weights: ModelRecord | None) -> Image:
+    """Return the image with the name of what made it, if it has metadata at all.
+
+    Args:
+        image: The fused image.
+        task: What it was fused for.
+        weights: The weights that were used; None where no network was.
+    """
+    if image.metadata is None:
+        return image
+    made_by = f"lkcfuse {__version__}, task {task.name}"
+    if weights is not None:
+        made_by += f", weights {weights.name} (sha256 {weights.sha256[:12]})"
+    return replace(image, metadata=image.metadata.made_by(made_by))
 
 
 def constant_warning(pair: Pair, constant: str) -> CodedWarning:
@@ -94,6 +121,7 @@ def _in_colour(pair: Pair, luma: FloatArray, task: Task) -> Image:
         name="the fused image",
         icc_profile=pair.second.icc_profile if takes_second else None,
         coverage=join(pair.gaps),
+        metadata=pair.second.metadata if takes_second else pair.first.metadata,
     )
     if task.mixes:
         fused = blend_colours(fused, (pair.first, pair.second))

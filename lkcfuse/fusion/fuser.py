@@ -20,6 +20,7 @@ from lkcfuse.fusion.composition import (
     compose,
     constant_warning,
     other_source,
+    sign,
 )
 from lkcfuse.fusion.mixing import mix
 from lkcfuse.fusion.shares import least_squares_share
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
     import torch
 
     from lkcfuse.fusion.model import FusionModel
+    from lkcfuse.fusion.volumes import FusedVolume
     from lkcfuse.inference import InferenceOptions, InferenceSession
     from lkcfuse.models import Manifest, ModelRecord
+    from lkcfuse.volumes import VolumeOptions
 
 _LOG = logging.getLogger(__name__)
 
@@ -404,13 +407,14 @@ class Fuser:
             image, samples as deep as the deeper source's; for exposures and focal planes the
             weighted mean of both, with the colours of both. Where a source has no data it is the
             other one; where one source is constant it is the other one everywhere. Its `notes` are
-            the warnings about the pair.
+            the warnings about the pair; its `metadata` are those of the source that gives the
+            colour (the first, where none does), with the task and the weights.
 
         Raises:
             RefusedError: There are warnings, and they are refused.
             LkcfuseError: As `load`.
         """
-        model, session, _, device, _ = self._ready()
+        model, session, weights, device, _ = self._ready()
         processing = model.processing
         if device.type == "cpu":
             # Memory is looked at before the first product of matrices, luma's: without any left,
@@ -428,9 +432,10 @@ class Fuser:
             if on_map is not None:
                 on_map(np.full(pair.size, constant == "second", np.float32))
             if model.weight_map is not None and not invert_first:
-                return replace(pair.second if constant == "first" else pair.first, notes=notes)
+                alive = pair.second if constant == "first" else pair.first
+                return sign(replace(alive, notes=notes), self.task, None)
             alone = other_source(pair, constant, self.task, invert_first=invert_first)
-            return replace(alone, notes=notes)
+            return sign(replace(alone, notes=notes), self.task, None)
         output = self._run(pair, invert_first=invert_first, progress=progress)
         if model.weight_map is not None:
             first = output if processing.channel_order[0] == "first" else 1 - output
@@ -451,7 +456,7 @@ class Fuser:
                 planes = pair.stack(("first", "second"), invert_first=invert_first)
                 on_map(least_squares_share(output, *planes))
             fused = compose(pair, output, self.task, invert_first=invert_first, strength=strength)
-        fused = replace(fused, notes=notes)
+        fused = sign(replace(fused, notes=notes), self.task, weights)
         return stretch_image(fused) if processing.stretch else fused
 
     def fuse_images(
@@ -508,7 +513,7 @@ class Fuser:
         if on_map is not None:
             on_map(place_in_order(weights))
         fused = mix(images, weights, colours_too=self.task.chroma == "map")
-        return replace(fused, notes=notes)
+        return sign(replace(fused, notes=notes), self.task, self.weights)
 
     def _run(
         self, pair: Pair, *, invert_first: bool = False, progress: Progress | None = None
@@ -525,6 +530,39 @@ class Fuser:
                 f"{pair.first.name} and {pair.second.name}: choose others"
             )
         return output
+
+    def fuse_volume(
+        self,
+        first: Any,
+        second: Any,
+        *,
+        options: VolumeOptions | None = None,
+        progress: Progress | None = None,
+    ) -> FusedVolume:
+        """Fuse two scans, slice by slice on one grid; takes the extra `medical`.
+
+        Args:
+            first: The MRI: a path (NIfTI, NRRD, MetaImage, DICOM or the folder of a series), a
+                SimpleITK or nibabel image, or a tuple of an array and its affine, both as nibabel
+                has them.
+            second: The CT, PET or SPECT; likewise. It is resampled onto the first's grid.
+            options: Windows, colours, grid and plane; None for the defaults.
+            progress: Called with (done, total) slices.
+
+        Returns:
+            The fused scan: its `array` and `affine` as nibabel has them, or `to_sitk()`.
+
+        Raises:
+            InputError: A scan cannot be read, or the two cannot be compared.
+            UsageError: An option makes no sense, or a library is not installed.
+            LkcfuseError: As `load`.
+        """
+        from lkcfuse.fusion.volumes import fuse_scans, prepare_scans
+        from lkcfuse.volumes import VolumeOptions
+
+        options = options or VolumeOptions()
+        scans = prepare_scans(first, second, self.task, options, self.notify)
+        return fuse_scans(self, scans, options, progress)
 
     def _ready(
         self, progress: Progress | None = None

@@ -75,6 +75,7 @@ def mix(
         name="the fused image",
         icc_profile=profiles.pop() if len(profiles) == 1 else None,
         coverage=_joined(sources),
+        metadata=sources[0].metadata,
     )
     return mean if coloured else blend_colours(mean, [_known_colours(image) for image in sources])
 

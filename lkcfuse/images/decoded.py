@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lkcfuse.images.metadata import Metadata
+
 
 def upright_size(height: int, width: int, orientation: int) -> tuple[int, int]:
     """Return (height, width) of a picture that is turned as EXIF's orientation (1 to 8) asks."""
@@ -27,6 +29,7 @@ class Decoded:
         nodata: The value that the file says stands for no data, in its own numbers.
         format: Name of the format, as Pillow calls it: `PNG`.
         notes: What the user should know, a line each.
+        metadata: What the file says about the picture.
     """
 
     samples: npt.NDArray[Any]
@@ -35,6 +38,7 @@ class Decoded:
     nodata: float | None = None
     format: str = ""
     notes: list[str] = field(default_factory=list)
+    metadata: Metadata = field(default_factory=Metadata)
 
     @property
     def has_alpha(self) -> bool:

@@ -19,6 +19,7 @@ from lkcfuse.images.colour import (
     rgb_to_ycbcr,
     ycbcr_to_rgb,
 )
+from lkcfuse.images.metadata import Metadata
 from lkcfuse.images.samples import (
     Samples,
     full_scale,
@@ -59,6 +60,8 @@ class Image:
         notes: What the user should know about the way it was read, a line each.
         coverage: How much each pixel counts: (H, W), 0 where there is no data, 255 where there is;
             None where there is data everywhere.
+        metadata: What the image's file says about the picture, which goes into a file that is
+            written; None for an array, and where none of it shall be.
     """
 
     luma_samples: Samples
@@ -68,6 +71,7 @@ class Image:
     icc_profile: bytes | None = None
     notes: tuple[str, ...] = ()
     coverage: npt.NDArray[np.uint8] | None = None
+    metadata: Metadata | None = None
 
     def __repr__(self) -> str:
         height, width = self.size

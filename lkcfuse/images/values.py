@@ -80,6 +80,7 @@ def to_image(decoded: Decoded, options: ReadOptions, name: str) -> Image:
         icc_profile=profile,
         notes=tuple(notes),
         coverage=coverage,
+        metadata=decoded.metadata,
     )
 
 

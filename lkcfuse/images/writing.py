@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 from pathlib import Path
@@ -10,26 +9,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import PIL.Image
 
 from lkcfuse.atomic import atomic_write, check_destination, make_folders
 from lkcfuse.errors import ResourceError, UsageError
 from lkcfuse.images.formats import FORMATS, Format, choose_format
 from lkcfuse.images.image import Image, image_to_array
-from lkcfuse.images.profiles import add_profile_to_png, add_profile_to_tiff
-from lkcfuse.images.samples import full_scale, swap_red_and_blue
-
-# JPEG keeps all its chroma (4:4:4) at a quality whose loss is hard to see; everything else is
-# lossless.
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    "png": {"format": "PNG"},
-    "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
-    "tiff": {"format": "TIFF", "compression": "tiff_lzw"},
-    "webp": {"format": "WEBP", "lossless": True},
-    "bmp": {"format": "BMP"},
-}
-
-_TIFF_LZW = 5
+from lkcfuse.images.samples import full_scale
+from lkcfuse.images.writers.extras import Extras
+from lkcfuse.images.writers.registry import WRITERS
 
 
 def check_output(
@@ -125,24 +112,7 @@ def _encode(image: Image, chosen: Format) -> bytes | memoryview:
     if image.coverage is not None and chosen.has_alpha and image.coverage.min() == 0:
         pixels = _with_alpha(pixels, image.coverage)
     try:
-        if chosen.name == "tiff" and _has_alpha(pixels):
-            return _encode_tiff_with_alpha(pixels, profile)
-        if pixels.ndim == 3 and pixels.dtype != np.uint8:
-            if pixels.shape[2] == 2:
-                pixels = pixels[..., [0, 0, 0, 1]]  # OpenCV writes no grey with alpha
-            encoded = _encode_deep_colour(pixels, chosen)
-            if profile is None:
-                return encoded
-            add_profile = add_profile_to_png if chosen.name == "png" else add_profile_to_tiff
-            return add_profile(encoded, profile)
-        options = dict(_SAVE_OPTIONS[chosen.name])
-        if profile is not None:
-            options["icc_profile"] = profile
-        buffer = io.BytesIO()
-        picture = PIL.Image.fromarray(pixels)
-        del pixels  # of RGB Pillow has made a copy
-        picture.save(buffer, **options)
-        return buffer.getvalue()
+        return WRITERS[chosen.name](pixels, Extras(profile, image.metadata))
     except (OSError, RuntimeError, ValueError, struct.error) as error:
         # Too large for the format's own fields, for one (a TIFF ends at 4 GiB).
         raise ResourceError(f"{image.name} cannot be encoded as {chosen.name}: {error}") from None
@@ -152,39 +122,3 @@ def _with_alpha(pixels: npt.NDArray[Any], coverage: npt.NDArray[np.uint8]) -> np
     """Return pixels that are transparent where there is no data, (H, W, 2) or (H, W, 4)."""
     alpha = np.where(coverage == 0, 0, full_scale(pixels.dtype)).astype(pixels.dtype)
     return np.dstack((pixels, alpha))
-
-
-def _has_alpha(pixels: npt.NDArray[Any]) -> bool:
-    return pixels.ndim == 3 and pixels.shape[2] != 3
-
-
-def _encode_tiff_with_alpha(pixels: npt.NDArray[Any], profile: bytes | None) -> bytes:
-    """Encode TIFF whose tags say that the last channel is alpha, which OpenCV leaves out."""
-    import tifffile
-
-    buffer = io.BytesIO()
-    tifffile.imwrite(
-        buffer,
-        pixels,
-        photometric="rgb" if pixels.shape[2] == 4 else "minisblack",
-        planarconfig="contig",
-        extrasamples=["unassalpha"],
-        compression="zlib",
-        iccprofile=profile,
-        metadata=None,
-        software=False,
-    )
-    return buffer.getvalue()
-
-
-def _encode_deep_colour(pixels: npt.NDArray[Any], chosen: Format) -> memoryview:
-    """Encode 16-bit or float RGB, which Pillow cannot hold, with OpenCV; `pixels` are used up."""
-    import cv2
-
-    # Left to itself, OpenCV 4 packs float TIFF into a lossy LogLuv.
-    options = [cv2.IMWRITE_TIFF_COMPRESSION, _TIFF_LZW] if chosen.name == "tiff" else []
-    swap_red_and_blue(pixels)
-    done, encoded = cv2.imencode(chosen.suffixes[0], pixels, options)
-    if not done:
-        raise ValueError("OpenCV refuses it")
-    return encoded.data

@@ -221,8 +221,8 @@ def _plan(
     if sides is not None:
         methods = {method: by_pair(images, stems, sides) for method, images in methods.items()}
     for images, folder in zip(methods.values(), folders, strict=True):
-        missing = len(stems.keys() - images.keys())
-        if missing == len(stems):
+        missing = [name for name in stems if name not in images]
+        if len(missing) == len(stems):
             how = "by their stems" if sides is None else "by the pattern or by their stems"
             raise InputError(
                 f"{folder} holds a fused image for none of the {len(stems)} pairs: files belong "
@@ -231,17 +231,20 @@ def _plan(
             )
         if missing:
             notes.append(
-                f"{folder} holds no fused image for {missing} of {len(stems)} pairs: "
-                "its means are over the others"
+                f"{folder} holds no fused image for {len(missing)} of {len(stems)} pairs: "
+                + _some(missing)
             )
         strangers = [path for stem, path in images.items() if stem not in stems]
         notes += _listed("of no pair", strangers)
     references = list_images(reference) if reference is not None else {}
-    missing = len(stems.keys() - references.keys())
+    missing = [name for name in stems if name not in references]
     if reference is not None and missing:
-        if missing == len(stems):
+        if len(missing) == len(stems):
             raise InputError(f"{reference} holds a ground truth for none of the {len(stems)} pairs")
-        notes.append(f"{reference} holds no ground truth for {missing} of {len(stems)} pairs")
+        notes.append(
+            f"{reference} holds no ground truth for {len(missing)} of {len(stems)} pairs: "
+            + _some(missing)
+        )
     cases = (
         Case(
             source.name,
@@ -281,6 +284,10 @@ def _listed(what: str, paths: Sequence[Location]) -> list[str]:
     """Say in one line, or none, what is so of some files, naming the first of them."""
     if not paths:
         return []
-    shown = ", ".join(str(path) for path in paths[:_SHOWN])
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return [f"{what}: {shown}{more}"]
+    return [f"{what}: {_some(paths)}"]
+
+
+def _some(things: Sequence[object]) -> str:
+    """Name the first of some things, and say how many more there are."""
+    more = f" and {len(things) - _SHOWN} more" if len(things) > _SHOWN else ""
+    return ", ".join(map(str, things[:_SHOWN])) + more

@@ -30,6 +30,11 @@ from lkcfuse.metrics import (
 
 _HEADINGS = ("Args:", "Returns:", "Raises:", "Source:", "Example:")
 
+_SUM = "a sum over the two sources"
+_UP_TO_2 = "a sum over the two sources, up to 2"
+_UNDER_7 = "images under 7 pixels in height or width"
+_UNDER_161 = "images under 161 pixels in height or width"
+
 
 class Needs(Enum):
     """What a metric compares the fused image with."""
@@ -53,6 +58,8 @@ class Metric:
             worked out by hand.
         ranks: Whether methods may be ranked by it alone. EN, SD, SF and AG may not: noise and
             oversharpening raise them as well.
+        scale: How its scale differs from what many papers print; empty where it does not.
+        undefined: Which images it is undefined for, where that may be all images of a table.
         tasks: Names of the tasks whose tables have it where no metrics are named; empty for all.
     """
 
@@ -62,6 +69,8 @@ class Metric:
     higher_is_better: bool = True
     verified: bool = False
     ranks: bool = True
+    scale: str = ""
+    undefined: str = ""
     tasks: tuple[str, ...] = ()
 
     @property
@@ -116,13 +125,15 @@ _METRICS = (
     Metric("CC", correlation.cc, Needs.SOURCES, verified=True),
     Metric("MSE", pixelwise.mse, Needs.SOURCES, higher_is_better=False, verified=True),
     Metric("PSNR", pixelwise.psnr, Needs.SOURCES, verified=True),
-    Metric("SSIM", structural.ssim, Needs.SOURCES, verified=True),
-    Metric("VIF", visual_information.vif, Needs.SOURCES, verified=True),
+    Metric(
+        "SSIM", structural.ssim, Needs.SOURCES, verified=True, scale=_UP_TO_2, undefined=_UNDER_7
+    ),
+    Metric("VIF", visual_information.vif, Needs.SOURCES, verified=True, scale=_SUM),
     Metric("Qabf", edges.qabf, Needs.SOURCES, verified=True),
     Metric("NMI", information.nmi, Needs.SOURCES),
     Metric("FMI", feature_information.fmi, Needs.SOURCES),
     Metric("Nabf", artefacts.nabf, Needs.SOURCES, higher_is_better=False),
-    Metric("MS-SSIM", multiscale.ms_ssim, Needs.SOURCES),
+    Metric("MS-SSIM", multiscale.ms_ssim, Needs.SOURCES, scale=_UP_TO_2, undefined=_UNDER_161),
     Metric("Qcb", perceptual.qcb, Needs.SOURCES),
     Metric("Qcv", perceptual.qcv, Needs.SOURCES, higher_is_better=False),
     Metric("Qs", saliency.qs, Needs.SOURCES),
@@ -130,8 +141,8 @@ _METRICS = (
     Metric("Qe", saliency.qe, Needs.SOURCES),
     Metric("MEF-SSIM", exposure.mef_ssim, Needs.SOURCES, tasks=("mef",)),
     Metric("GT_PSNR", pixelwise.gt_psnr, Needs.REFERENCE),
-    Metric("GT_SSIM", structural.gt_ssim, Needs.REFERENCE),
-    Metric("GT_MS-SSIM", multiscale.gt_ms_ssim, Needs.REFERENCE),
+    Metric("GT_SSIM", structural.gt_ssim, Needs.REFERENCE, undefined=_UNDER_7),
+    Metric("GT_MS-SSIM", multiscale.gt_ms_ssim, Needs.REFERENCE, undefined=_UNDER_161),
     Metric("GT_MAE", pixelwise.gt_mae, Needs.REFERENCE, higher_is_better=False),
 )
 

@@ -1,26 +1,25 @@
-"""The table of scores: rows, their mean and standard deviation, as CSV and as JSON."""
+"""The table of scores: one row per pair and method, as CSV."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
-import json
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import cached_property
 
-from lkcfuse import strict_json
-from lkcfuse.atomic import atomic_write, check_destination, may_replace
-from lkcfuse.errors import UsageError
-from lkcfuse.metrics.registry import METRICS
 from lkcfuse.metrics.scoring import Score
 
-_KEYS = ("name", "method")
+KEYS = ("name", "method")
+"""The columns before the metrics."""
+
 _DIGITS = 10
-# Without one it may be a pipe or a device.
-_SUFFIXES = ("", ".csv", ".json", ".txt")
+
+# What a spreadsheet computes if a cell begins with it, and apostrophes before it.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20]")
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Row:
     """One row.
 
     Attributes:
-        name: The pair's relative stem, or `mean` or `std`.
+        name: The pair's relative stem.
         method: The method's name.
         values: One per column, with ten significant digits; None where undefined or infinite.
     """
@@ -54,10 +53,36 @@ class Table:
     def of(cls, metrics: Sequence[str], scores: Sequence[Score]) -> Table:
         """Make a table of scores; a metric that a score lacks is undefined there."""
         rows = (
-            Row(s.name, s.method, tuple(_cell(s.values.get(metric)) for metric in metrics))
+            Row(s.name, s.method, tuple(rounded(s.values.get(metric)) for metric in metrics))
             for s in scores
         )
         return cls(tuple(metrics), tuple(rows))
+
+    @classmethod
+    def from_csv(cls, data: bytes) -> Table:
+        """Read what `to_csv` returned; the names of the columns are not looked at.
+
+        Raises:
+            ValueError: It is not a table.
+        """
+        try:
+            header, *lines = csv.reader(io.StringIO(data.decode("utf-8", "surrogateescape"), ""))
+            rows = tuple(
+                Row(
+                    _without_guard(name),
+                    _without_guard(method),
+                    tuple(float(cell) if cell else None for cell in cells),
+                )
+                for name, method, *cells in lines
+            )
+        except csv.Error as error:
+            raise ValueError(str(error)) from None
+        metrics = tuple(header[len(KEYS) :])
+        if tuple(header[: len(KEYS)]) != KEYS or not rows or not metrics:
+            raise ValueError("the header or the rows are missing")
+        if any(len(row.values) != len(metrics) for row in rows):
+            raise ValueError("the rows differ in length")
+        return cls(metrics, rows)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -65,185 +90,65 @@ class Table:
         return tuple(dict.fromkeys(row.method for row in self.rows))
 
     @property
-    def summary(self) -> tuple[Row, ...]:
-        """A `mean` row for each method, then a `std` row for each.
+    def names(self) -> tuple[str, ...]:
+        """The pairs, in the order in which they first appear."""
+        return tuple(dict.fromkeys(row.name for row in self.rows))
 
-        Both are over the rows in which a metric is defined. The standard deviation is the
-        sample's (n - 1), undefined for fewer than two.
-        """
-        columns = {
-            method: [
-                [value for value in column if value is not None]
-                for column in zip(*(r.values for r in self.rows if r.method == method), strict=True)
-            ]
-            for method in self.methods
-        }
-        return tuple(
-            Row(name, method, tuple(_cell(summarise(column)) for column in columns[method]))
-            for name, summarise in _SUMMARIES.items()
-            for method in self.methods
-        )
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of `to_csv`, by which a summary knows its table."""
+        return hashlib.sha256(self.to_csv()).hexdigest()
 
     def to_csv(self) -> bytes:
-        """Return the table as CSV in UTF-8: a header, the rows, the summary; undefined is empty."""
-        lines = [[*_KEYS, *self.metrics]]
-        for row in (*self.rows, *self.summary):
-            cells = ("" if value is None else _text(value) for value in row.values)
-            lines.append([_quoted(row.name), _quoted(row.method), *cells])
-        text = "".join(",".join(line) + "\n" for line in lines)
-        # A file name that is no valid text comes out as the bytes it went in.
-        return text.encode("utf-8", "surrogateescape")
+        """Return the table as CSV in UTF-8: a header and the rows; undefined is empty.
 
-    def to_record(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the table as JSON has it: lists `rows` and `summary`; undefined is null."""
-        return {
-            key: [
-                {
-                    "name": row.name,
-                    "method": row.method,
-                    **dict(zip(self.metrics, row.values, strict=True)),
-                }
-                for row in rows
-            ]
-            for key, rows in (("rows", self.rows), ("summary", self.summary))
-        }
-
-    def to_json(self) -> bytes:
-        """Return the table as a JSON file."""
-        return (json.dumps(self.to_record(), indent=1) + "\n").encode()
-
-
-def check_table(path: Path, *, force: bool = False, to_be_made: object = None) -> None:
-    """Check, before any work is done, that a table can be written there.
-
-    Args:
-        path: The file to write.
-        force: Whether any file that exists may be replaced.
-        to_be_made: A folder that the run makes; it need not exist yet.
-
-    Raises:
-        UsageError: The name has the suffix of another kind of file; the file exists, is no table
-            that was written by `write_table` and left as it was, and `force` is false; or its
-            folder does not exist.
-        ResourceError: The folder cannot be written to.
-    """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise UsageError(
-            f"the table {path} is CSV or JSON: give it a name that ends in .csv or .json"
+        A name that begins like a formula (`=`, `+`, `-`, `@`, tab, carriage return) has an
+        apostrophe before it.
+        """
+        return csv_bytes(
+            (*KEYS, *self.metrics),
+            [
+                (guarded(row.name), guarded(row.method), *map(number_text, row.values))
+                for row in self.rows
+            ],
         )
-    check_destination(path, overwrite=force or _may_replace(path), to_be_made=to_be_made)
 
 
-def write_table(table: Table, path: Path, *, force: bool = False) -> None:
-    """Write a table, whole or not at all: JSON where the name ends in `.json`, else CSV.
-
-    Raises:
-        UsageError: As `check_table`.
-        ResourceError: The file cannot be written: disk full, no permission.
-    """
-    data = table.to_json() if path.suffix.lower() == ".json" else table.to_csv()
-    check_table(path, force=force)
-    with atomic_write(path, overwrite=force or _may_replace(path)) as file:
-        file.write(data)
+def csv_bytes(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:
+    """Return text cells as CSV in UTF-8, quoted where they have to be."""
+    text = "".join(",".join(map(_quoted, line)) + "\n" for line in (header, *rows))
+    # A file name that is not valid text comes out as the bytes it went in.
+    return text.encode("utf-8", "surrogateescape")
 
 
-def is_own_table(data: bytes) -> bool:
-    """Whether these are the bytes of a table as `Table` writes it, down to the last one.
-
-    The rows are read, the summary is computed from them anew, and both are written again: what
-    somebody else made, or changed by a single cell, comes out different.
-    """
-    try:
-        if data.startswith(b"{"):
-            table = _from_json(data)
-            return table.to_json() == data
-        table = _from_csv(data)
-        return table.to_csv() == data
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, csv.Error, RecursionError):
-        return False
+def number_text(value: float | None) -> str:
+    """Return a number with ten significant digits; nothing where there is none."""
+    return "" if value is None else f"{value:.{_DIGITS}g}"
 
 
-def _may_replace(path: Path) -> bool:
-    return may_replace(path, is_own_table, "was not written by eval")
-
-
-def _from_csv(data: bytes) -> Table:
-    """Read the rows of a table, less the summary at its end."""
-    lines = csv.reader(io.StringIO(data.decode("utf-8", "surrogateescape"), newline=""))
-    header, *cells = lines
-    rows = [
-        Row(name, method, tuple(_number(float(value)) if value else None for value in values))
-        for name, method, *values in cells
-    ]
-    summary = len(_SUMMARIES) * len({row.method for row in rows})
-    return _checked(header, rows[:-summary])
-
-
-def _from_json(data: bytes) -> Table:
-    """Read the rows of a table."""
-    records = strict_json.loads(data)["rows"]
-    rows = [
-        Row(name, method, tuple(None if value is None else _number(value) for value in values))
-        for name, method, *values in (record.values() for record in records)
-    ]
-    return _checked(list(records[0]), rows)
-
-
-def _number(value: object) -> float:
-    if not isinstance(value, float) or not math.isfinite(value):
-        raise ValueError("none of our tables")
-    return value
-
-
-def _checked(header: Sequence[str], rows: Sequence[Row]) -> Table:
-    metrics = tuple(header[len(_KEYS) :])
-    if not rows or not metrics or not set(metrics) <= METRICS.keys():
-        raise ValueError("none of our tables")
-    return Table(metrics, tuple(rows))
-
-
-def _quoted(name: str) -> str:
-    """Quote a cell where it has to be; csv's writer leaves a carriage return bare."""
-    if any(character in name for character in ',"\r\n') or not name:
-        return '"' + name.replace('"', '""') + '"'
-    return name
-
-
-def _cell(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
     """Round to the digits that are written, so that a table read back is the table written."""
     if value is None:
         return None
-    rounded = float(_text(value))
-    return rounded if math.isfinite(rounded) else None
+    number = float(number_text(value))
+    return number if math.isfinite(number) else None
 
 
-def _text(value: float) -> str:
-    return f"{value:.{_DIGITS}g}"
+def guarded(name: str) -> str:
+    """Put an apostrophe before a name that a spreadsheet would compute: it is text there then."""
+    return f"'{name}" if _FORMULA.match(name) else name
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else math.nan
+def _without_guard(cell: str) -> str:
+    """Return the name of a cell: without the apostrophe that `guarded` put before a formula."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
 
 
-def _standard_deviation(values: Sequence[float]) -> float:
-    if len(values) < 2:
-        return math.nan
-    mean = _mean(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+def _quoted(cell: str) -> str:
+    """Quote a cell where it has to be; csv's writer leaves a carriage return bare.
 
-
-def _scaled(summarise: Callable[[Sequence[float]], float]) -> Callable[[Sequence[float]], float]:
-    """Make a summary that values too large to be squared or added do not stop."""
-
-    def summary(values: Sequence[float]) -> float:
-        try:
-            return summarise(values)
-        except OverflowError:
-            # A power of two, so that nothing but the exponents changes.
-            scale = 2.0 ** (math.frexp(max(map(abs, values)))[1] - 1)
-            return summarise([value / scale for value in values]) * scale
-
-    return summary
-
-
-_SUMMARIES = {"mean": _scaled(_mean), "std": _scaled(_standard_deviation)}
+    Some spreadsheets split at semicolons and tabs too: what follows one might be a formula.
+    """
+    if any(character in cell for character in ',;"\t\r\n'):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell

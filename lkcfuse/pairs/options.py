@@ -27,6 +27,8 @@ class PairOptions:
         strength: How much of the fusion there is in the result's luma: 0 is the second source, 1
             the fusion.
         refuse_warnings: A pair that there is something to warn of is not fused.
+        metadata: A fused image's file keeps what the source's says about the picture (EXIF, GPS,
+            resolution), and names task and weights.
     """
 
     first: ReadOptions = SOURCE
@@ -37,6 +39,7 @@ class PairOptions:
     invert_first: bool = False
     strength: float = 1.0
     refuse_warnings: bool = False
+    metadata: bool = True
 
     def to_record(self) -> dict[str, Any]:
         """Return what differs from the defaults, as JSON has it: they decide an output's bytes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -43,6 +44,8 @@ def prepare_pair(first: Image, second: Image, options: PairOptions) -> Pair:
         InputError: Their sizes differ and no option says what to do about it, or they cannot be
             registered.
     """
+    if not options.metadata:
+        first, second = replace(first, metadata=None), replace(second, metadata=None)
     if options.resize == "first":
         second = resize_image(second, first.size)
     elif options.resize == "second":

@@ -47,7 +47,11 @@ def resize_image(image: Image, size: tuple[int, int]) -> Image:
     """
     if image.size == size:
         return image
-    return _resample(image, lambda planes: _resize(planes, size))
+    scaled = _resample(image, lambda planes: _resize(planes, size))
+    if image.metadata is None:
+        return scaled
+    down, across = size[0] / image.size[0], size[1] / image.size[1]
+    return replace(scaled, metadata=image.metadata.scaled(down, across))
 
 
 def warp_image(image: Image, size: tuple[int, int], to_source: Matrix) -> Image:
@@ -90,7 +94,8 @@ def warp_image(image: Image, size: tuple[int, int], to_source: Matrix) -> Image:
     warped = _resample(image, warp)
     inside = _inside(image.size, size, to_source)
     coverage = inside if warped.coverage is None else np.minimum(inside, warped.coverage)
-    return replace(warped, coverage=coverage if coverage.min() < 255 else None)
+    metadata = None if image.metadata is None else image.metadata.warped()
+    return replace(warped, coverage=coverage if coverage.min() < 255 else None, metadata=metadata)
 
 
 def resize_matrix(size: tuple[int, int], other: tuple[int, int]) -> Matrix:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from math import nan
 from typing import Any
 
+from lkcfuse.metrics.comparison import Comparison
 from lkcfuse.metrics.registry import METRICS
+from lkcfuse.metrics.remarks import remarks
+from lkcfuse.metrics.scoring import Score
+from lkcfuse.metrics.significance import is_available
+from lkcfuse.metrics.table import Table
 from lkcfuse.report.content import Pair, Report
 from lkcfuse.report.pictures import Pictured
 from lkcfuse.version import __version__
@@ -35,6 +41,7 @@ def to_record(report: Report, pictured: Mapping[int, Pictured]) -> dict[str, Any
             for section in report.settings
         ],
         "notes": list(report.notes),
+        "comparison": _compared(report, methods),
         "pairs": [],
         "pictured": len(pictured),
     }
@@ -75,6 +82,30 @@ def rankings(report: Report) -> list[list[int]]:
             }
             found.append(sorted(values, key=values.__getitem__))
     return found
+
+
+def _compared(report: Report, methods: tuple[str, ...]) -> dict[str, Any]:
+    """Compare the methods over the pairs that all of them have: by metric, then by method."""
+    scores = [
+        Score(pair.name, method, {m: nan if v is None else v for m, v in values.items()})
+        for pair in report.pairs
+        for method, values in pair.scores.items()
+    ]
+    comparison = Comparison(Table.of(report.metrics, scores), tests=is_available())
+    keys = ("mean", "std", "median", "rank", "p")
+    found = []
+    for metric in report.metrics:
+        by_method = [comparison.summaries.get((metric, method)) for method in methods]
+        found.append(
+            {
+                "count": len(comparison.common[metric]),
+                "methods": [
+                    None if each is None else {key: getattr(each, key) for key in keys}
+                    for each in by_method
+                ],
+            }
+        )
+    return {"metrics": found, "remarks": remarks(comparison) if scores else []}
 
 
 def _metric(name: str) -> dict[str, Any]:

@@ -27,6 +27,9 @@ DARKENING_WINDOW = 16
 DARKENING_FREE = 1.0
 # Levels between neighbours at which half of the cost of a change of weight is left.
 FLAT_STEP = 3.0
+# What is this bright in a source is what the eye looks for: calcium, bone, a lamp.
+HIGHLIGHT = 200.0
+HIGHLIGHT_FREE = 4.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class LossWeights:
             networks alone.
         roughness: Mean change of the weight map from pixel to pixel where both sources are flat;
             of weight-map networks alone. A weight that flickers there shows in skies.
+        highlights: What pixels lie below the brighter source's where that has more than 200 levels,
+            beyond 4 levels: calcium in a CT that an MRI's detail would dim.
     """
 
     intensity: float = 0.1
@@ -98,6 +103,7 @@ class LossWeights:
     truth: float = 0.0
     mask: float = 0.0
     roughness: float = 0.0
+    highlights: float = 0.0
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -177,6 +183,14 @@ def roughness_term(weight: Tensor, a: Tensor, b: Tensor) -> Tensor:
         flat = 1 / (1 + (torch.maximum(steps[1].abs(), steps[2].abs()) / FLAT_STEP) ** 2)
         total = total + (steps[0].abs() * flat).mean(dim=(1, 2, 3))
     return total
+
+
+def highlights_term(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return how far highlights lie below the brighter source's, per sample, as a share of 255."""
+    brighter = torch.maximum(a, b)
+    bright = (brighter > HIGHLIGHT).float()
+    short = (brighter - fused - HIGHLIGHT_FREE).clamp_min(0) * bright
+    return short.sum(dim=(1, 2, 3)) / bright.sum(dim=(1, 2, 3)).clamp_min(1) / 255
 
 
 @dataclass(frozen=True)
@@ -265,6 +279,7 @@ def fusion_loss(
         "detail_first": lambda: lost_detail(inside, a, b, first_only=True),
         "brightening": lambda: brightening_term(fused, a, b),
         "mef_ssim": lambda: 1 - mef_ssim(inside, a, b),
+        "highlights": lambda: highlights_term(fused, a, b),
     }
     if truth is not None:
         terms["truth"] = partial(truth_term, fused, truth[0])

@@ -17,6 +17,7 @@ from PIL import Image as PillowImage
 
 from lkcfuse.cli.summary import draw
 from lkcfuse.metrics import METRICS, evaluate, select
+from lkcfuse.metrics.comparison import Comparison
 from lkcfuse.metrics.scoring import Score
 from lkcfuse.metrics.table import Table
 
@@ -45,17 +46,25 @@ def rows_of(data):
     return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
 
 
-def test_writes_a_row_a_pair_and_method_then_the_summary(lkcfuse, folders):
-    done = lkcfuse("eval", "--gt-free", "metrics.csv", *BOTH)
+def test_writes_one_row_per_pair_and_method_and_the_summary_beside(lkcfuse, folders):
+    done = lkcfuse("eval", "-o", "metrics.csv", *BOTH)
     assert done.code == 0, done.err
-    assert done.err == "lkcfuse: wrote metrics.csv: 4 rows of 21 metrics\n"
+    assert done.err == (
+        "lkcfuse: wrote metrics.csv and metrics.summary.csv: 4 rows of 21 metrics\n"
+    )
     rows = rows_of((folders / "metrics.csv").read_bytes())
     assert [(row["name"], row["method"]) for row in rows] == [
         (name, method)
         for names in (("1", "day/2"),)
         for method in ("ours", "theirs")
         for name in names
-    ] + [(name, method) for name in ("mean", "std") for method in ("ours", "theirs")]
+    ]
+    summary = rows_of((folders / "metrics.summary.csv").read_bytes())
+    assert len(summary) == 2 * 21
+    vif = next(row for row in summary if (row["metric"], row["method"]) == ("VIF", "theirs"))
+    values = [float(row["VIF"]) for row in rows if row["method"] == "theirs"]
+    assert float(vif["mean"]) == pytest.approx(np.mean(values), rel=1e-9)
+    assert vif["count"] == "2"
     of_task = [metric.name for metric in select(task="ir-vis")]
     expected = evaluate(noise(21), noise(1), noise(11), of_task)
     assert list(rows[1]) == ["name", "method", *expected]
@@ -67,7 +76,7 @@ def test_writes_a_row_a_pair_and_method_then_the_summary(lkcfuse, folders):
 def test_prints_the_summary(lkcfuse, folders):
     text = lkcfuse("eval", *BOTH, "--metrics", "VIF,mse,EN", "--task", "mri-ct").text
     assert "mri-ct: A MRI, B CT, 2 pairs" in text
-    lines = [line.split() for line in text.splitlines()]
+    lines = [line.split() for line in text.partition("mean rank")[0].splitlines()]
     assert ["metric", "better", "ours", "theirs"] in lines
     table = {line[0]: line for line in lines if line and line[0] in METRICS}
     assert list(table) == ["VIF", "MSE", "EN"]
@@ -80,7 +89,7 @@ def test_prints_the_summary(lkcfuse, folders):
     ]
     assert table["MSE"][1] == "lower"
     assert table["EN"][1:3] == ["higher", "*"]
-    assert "never rank methods by these alone" in text
+    assert "never rank methods by it alone" in text
 
 
 def test_fused_images_of_other_names(lkcfuse, folders):
@@ -95,10 +104,10 @@ def test_fused_images_of_other_names(lkcfuse, folders):
 
 
 def test_baselines_and_ground_truths(lkcfuse, folders):
-    done = lkcfuse("eval", *OURS, "--baselines", "--gt", "ours", "--gt-free", "-")
+    done = lkcfuse("eval", *OURS, "--baselines", "--gt", "ours", "-o", "-")
     assert done.code == 0, done.err
     rows = rows_of(done.out)
-    assert [row["method"] for row in rows[6:9]] == ["ours", "maximum", "mean"]
+    assert [row["method"] for row in rows[::2]] == ["ours", "maximum", "mean"]
     assert list(rows[0])[-4:] == ["GT_PSNR", "GT_SSIM", "GT_MS-SSIM", "GT_MAE"]
     assert rows[0]["GT_MAE"] == "0"
     assert rows[0]["GT_PSNR"] == ""  # infinite
@@ -107,25 +116,112 @@ def test_baselines_and_ground_truths(lkcfuse, folders):
 
 def test_single_files(lkcfuse, folders):
     done = lkcfuse(
-        "eval", "--gt-free", "-", "--fused", "ours/1.png", "--a", "ir/1.png", "--b", "vis/1.png"
+        "eval", "-o", "-", "--fused", "ours/1.png", "--a", "ir/1.png", "--b", "vis/1.png"
     )
     rows = rows_of(done.out)
-    assert [(row["name"], row["method"]) for row in rows] == [
-        ("1", "1"), ("mean", "1"), ("std", "1")
-    ]  # fmt: skip
+    assert [(row["name"], row["method"]) for row in rows] == [("1", "1")]
 
 
 def test_json_by_the_name_and_on_stdout(lkcfuse, folders):
-    done = lkcfuse("eval", "--gt-free", "m.json", *OURS, "--metrics", "EN", "--json")
+    done = lkcfuse("eval", "-o", "m.json", *OURS, "--metrics", "EN", "--json")
     record = json.loads(done.text)
     written = json.loads((folders / "m.json").read_text())
     assert record == {**written, "failures": []}
     assert [row["name"] for row in written["rows"]] == ["1", "day/2"]
-    assert [row["name"] for row in written["summary"]] == ["mean", "std"]
+    assert [(row["metric"], row["method"]) for row in written["summary"]] == [("EN", "ours")]
+
+
+def test_the_older_name_of_output(lkcfuse, folders):
+    assert lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN").code == 0
+    assert (folders / "m.csv").exists()
+    done = lkcfuse("eval", "--gt-free", "a.csv", "-o", "b.csv", *OURS)
+    done.assert_fails(2, "two names of one option")
+    assert "--gt-free" not in lkcfuse("eval", "--help").text
+
+
+def test_a_table_of_older_form_is_replaced_with_a_line(lkcfuse, folders):
+    table = folders / "m.csv"
+    table.write_text("name,method,EN\n1,ours,7\n2,ours,5\nmean,ours,6\nstd,ours,1.414213562\n")
+    done = lkcfuse("eval", "-o", "m.csv", *OURS, "--metrics", "EN")
+    assert done.code == 0
+    assert "m.csv replaces a table whose last rows were means and deviations" in done.err
+    assert [row["name"] for row in rows_of(table.read_bytes())] == ["1", "day/2"]
+
+
+def test_means_are_over_common_pairs_and_say_so(lkcfuse, folders):
+    (folders / "theirs/day/2.png").unlink()
+    done = lkcfuse("eval", *BOTH, "--metrics", "VIF", "--json")
+    assert done.err == ("lkcfuse: warning: theirs holds no fused image for 1 of 2 pairs: day/2\n")
+    record = json.loads(done.text)
+    first = evaluate(noise(20), noise(0), noise(10), ["VIF"])["VIF"]
+    assert record["summary"][0]["mean"] == pytest.approx(first)
+    assert record["summary"][0]["count"] == 1
+    text = lkcfuse("eval", *BOTH, "--metrics", "VIF,SSIM,MS-SSIM").text
+    assert "theirs has no scores for 1 of 2 pairs: day/2" in text
+    assert "1 of 2 (MS-SSIM: none)" in text
+    assert "MS-SSIM is undefined for all pairs: it is for images under 161 pixels" in text
+    assert "SSIM and MS-SSIM: a sum over the two sources, up to 2" in text
+
+
+def test_ranks_and_tests_are_printed_and_written(lkcfuse, folders):
+    for folder in ("ir", "vis", "ours", "theirs"):
+        for index in range(3, 9):
+            PillowImage.fromarray(noise(index)).save(folders / folder / f"{index}.png")
+    for index in range(3, 9):  # the mean of both is nearer to them than noise
+        middle = (noise(index).astype(int) + noise(index + 20)) // 2
+        for folder, image in (("vis", noise(index + 20)), ("ours", middle.astype(np.uint8))):
+            PillowImage.fromarray(image).save(folders / folder / f"{index}.png")
+    done = lkcfuse("eval", "-o", "m.csv", *BOTH, "--metrics", "MSE,CC", "--match", "{}={}")
+    assert done.code == 0, done.err
+    rows = rows_of((folders / "m.summary.csv").read_bytes())
+    ours, theirs = (row for row in rows if row["metric"] == "MSE")
+    assert (ours["method"], ours["p"]) == ("ours", "")
+    assert 0 < float(theirs["p"]) < 0.05
+    assert float(ours["rank"]) + float(theirs["rank"]) == 3
+    lines = done.text.partition("mean rank (p against the best mean)")[2].splitlines()
+    mse = next(line for line in lines if line.split()[:1] == ["MSE"])
+    assert mse.split() == [
+        "MSE",
+        f"{float(ours['rank']):.2f}",
+        f"{float(theirs['rank']):.2f}",
+        f"({float(theirs['p']):.3f})".replace("0.", "."),
+    ]
+    assert "Holm" in done.text
+
+
+def test_few_pairs_cannot_differ_significantly(lkcfuse, folders):
+    text = lkcfuse("eval", *BOTH, "--metrics", "VIF").text
+    assert "2 pairs are too few for 2 methods: p is .500 at the smallest" in text
+
+
+def test_without_scipy_there_are_ranks_and_a_line(lkcfuse, folders, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    done = lkcfuse("eval", *BOTH, "--metrics", "VIF")
+    assert done.code == 0
+    assert "mean rank\n" in done.text
+    assert "they need scipy (pip install 'lkcfuse[stats]')" in done.text
+
+
+def test_a_table_and_a_plot_for_a_paper(lkcfuse, folders):
+    words = (*BOTH, "--metrics", "VIF,MSE")
+    done = lkcfuse("eval", *words, "--summary", "t.tex", "--plot", "p.svg", "--table", "markdown")
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[-2:] == ["lkcfuse: wrote t.tex", "lkcfuse: wrote p.svg"]
+    assert done.text.startswith("| Method | VIF ↑ | MSE ↓ | Rank ↓ |\n")
+    assert r"\toprule" in (folders / "t.tex").read_text()
+    assert (folders / "p.svg").read_text().startswith("<?xml")
+    for extra, message in (
+        (("--table", "word"), "choose from latex, markdown, html, csv"),
+        (("--table", "csv", "-o", "-"), "cannot share standard output"),
+        (("--summary", "t.doc"), "end its name in .tex"),
+        (("--plot", "p.png"), "ends in .svg or .pdf"),
+        (("--plot", "p.svg"), "p.svg exists"),
+    ):
+        lkcfuse("eval", *words, *extra).assert_fails(2, message)
 
 
 def test_quiet(lkcfuse, folders):
-    done = lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN", "--quiet")
+    done = lkcfuse("eval", "-o", "m.csv", *OURS, "--metrics", "EN", "--quiet")
     assert (done.code, done.out, done.err) == (0, b"", "")
     assert (folders / "m.csv").exists()
 
@@ -133,36 +229,34 @@ def test_quiet(lkcfuse, folders):
 def test_an_existing_table_is_replaced_only_if_it_is_evals_own(lkcfuse, folders):
     table = folders / "m.csv"
     for metrics in ("EN", "SD,SF"):
-        assert lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", metrics).code == 0
+        assert lkcfuse("eval", "-o", "m.csv", *OURS, "--metrics", metrics).code == 0
     assert table.read_text().startswith("name,method,SD,SF\n")
-    table.write_text(table.read_text().replace("mean,", "my note,"))
+    table.write_text(table.read_text().replace("day/2,ours,", "day/2,ours,1"))
     before = table.read_bytes()
-    done = lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN")
+    done = lkcfuse("eval", "-o", "m.csv", *OURS, "--metrics", "EN")
     done.assert_fails(2, "m.csv", "was changed since", "--force")
     assert table.read_bytes() == before
-    assert lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN", "--force").code == 0
+    assert lkcfuse("eval", "-o", "m.csv", *OURS, "--metrics", "EN", "--force").code == 0
     assert table.read_text().startswith("name,method,EN\n")
 
 
 def test_a_pair_that_fails_is_named_and_the_rest_goes_on(lkcfuse, folders):
     PillowImage.fromarray(noise(0, (40, 50))).save(folders / "ours/day/2.png")
-    done = lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN")
+    done = lkcfuse("eval", "-o", "m.csv", *OURS, "--metrics", "EN")
     assert done.code == 1
     first, _, last = done.err.splitlines()
     assert first.startswith("lkcfuse: error: day/2: ")
     assert f"{Path('ours/day/2.png')} is 50x40" in first
     assert last == "lkcfuse: error: 1 of 2 pairs could not be scored in full"
-    assert [row["name"] for row in rows_of((folders / "m.csv").read_bytes())] == [
-        "1", "mean", "std"
-    ]  # fmt: skip
+    assert [row["name"] for row in rows_of((folders / "m.csv").read_bytes())] == ["1"]
 
 
 def test_no_table_where_nothing_could_be_scored(lkcfuse, folders):
-    lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN")
+    lkcfuse("eval", "-o", "m.csv", *OURS, "--metrics", "EN")
     before = (folders / "m.csv").read_bytes()
     for name in ("1", "day/2"):
         (folders / f"ir/{name}.png").write_bytes(b"torn")
-    done = lkcfuse("eval", "--gt-free", "m.csv", *OURS, "--metrics", "EN")
+    done = lkcfuse("eval", "-o", "m.csv", *OURS, "--metrics", "EN")
     assert done.code == 1
     assert "none of 2 pairs could be scored" in done.err.splitlines()[-1]
     assert (folders / "m.csv").read_bytes() == before
@@ -183,7 +277,7 @@ def test_a_table_never_replaces_what_is_scored(lkcfuse, folders):
         (OURS, "ours/1.png", "give it a name that ends in .csv or .json"),
         (OURS, "new.xlsx", "give it a name that ends in .csv or .json"),
     ):
-        lkcfuse("eval", *words, "--gt-free", path, "--force").assert_fails(2, message)
+        lkcfuse("eval", *words, "-o", path, "--force").assert_fails(2, message)
     assert (folders / "ours/1.png").read_bytes() == before
     assert (folders / "ours/bare").read_bytes() == before
     assert not (folders / "new.xlsx").exists()
@@ -230,9 +324,9 @@ def test_files_without_a_partner_are_said(lkcfuse, folders):
         ((*OURS, "--metrics", "LPIPS"), 2, ["LPIPS", "Qabf"]),
         ((*OURS, "--metrics", "GT_PSNR"), 2, ["ground truth"]),
         ((*OURS, "--task", "x-ray"), 2, ["x-ray"]),
-        ((*OURS, "--gt-free", "-", "--json"), 2, ["standard output"]),
-        ((*OURS, "--gt-free", "absent/m.csv"), 2, ["absent", "does not exist"]),
-        ((*OURS, "--gt-free", "s3://b/m.csv"), 2, ["s3://b/m.csv is a URL"]),
+        ((*OURS, "-o", "-", "--json"), 2, ["standard output"]),
+        ((*OURS, "-o", "absent/m.csv"), 2, ["absent", "does not exist"]),
+        ((*OURS, "-o", "s3://b/m.csv"), 2, ["s3://b/m.csv is a URL"]),
         (("--fused", "s3://b/f", "--a", "ir", "--b", "vis"), 2, ["s3://b/f is a URL"]),
         ((*OURS, "--workers", "0"), 2, ["--workers"]),
         ((*OURS, "--match", "{}=x"), 2, ["makes no sense"]),
@@ -274,10 +368,10 @@ def test_as_a_process_with_workers(lkcfuse_process, folders):
         for index in range(3, 6):
             PillowImage.fromarray(noise(index)).save(folders / folder / f"{index}.png")
     done = lkcfuse_process(
-        "eval", "--gt-free", "-", *BOTH, "--metrics", "EN,VIF", "--workers", "2", cwd=folders
+        "eval", "-o", "-", *BOTH, "--metrics", "EN,VIF", "--workers", "2", cwd=folders
     )
     assert done.code == 0, done.err
-    assert len(rows_of(done.out)) == 14
+    assert len(rows_of(done.out)) == 10
 
 
 def test_plain_output_where_the_terminal_knows_no_more(lkcfuse_process, folders, monkeypatch):
@@ -308,7 +402,7 @@ def test_interrupted_in_the_middle(folders, sent):
             big.with_name(f"{index}.png").hardlink_to(big)
     table = folders / "m.csv"
     process = subprocess.Popen(
-        [sys.executable, "-m", "lkcfuse", "eval", "--gt-free", table, *OURS, "--workers", "2"],
+        [sys.executable, "-m", "lkcfuse", "eval", "-o", table, *OURS, "--workers", "2"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -331,7 +425,7 @@ def test_interrupted_in_the_middle(folders, sent):
 def test_scores_the_last_batch_by_its_journal(lkcfuse, folders, maximum_weights):
     batch = lkcfuse("batch", "ir", "vis", "--weights", maximum_weights, "--task", "mri-ct")
     assert batch.code == 0, batch.err
-    words = ("--gt-free", "m.csv", "--baselines", "--metrics", "EN,SSIM,VIF")
+    words = ("-o", "m.csv", "--baselines", "--metrics", "EN,SSIM,VIF")
     done = lkcfuse("eval", *words)
     assert done.code == 0, done.err
     assert "mri-ct: A MRI, B CT, 2 pairs" in done.text
@@ -339,7 +433,7 @@ def test_scores_the_last_batch_by_its_journal(lkcfuse, folders, maximum_weights)
         [row for row in rows_of((folders / "m.csv").read_bytes()) if row["method"] == method]
         for method in ("fused", "maximum")
     )
-    assert [row["name"] for row in fused] == ["1", "day/2", "mean", "std"]
+    assert [row["name"] for row in fused] == ["1", "day/2"]
     for ours, theirs in zip(fused, maximum, strict=True):
         assert {**ours, "method": "maximum"} == theirs
 
@@ -373,11 +467,11 @@ def test_a_journal_of_a_newer_version_hides_no_images(lkcfuse, folders, newer):
 
 
 def test_baselines_alone_are_no_result(lkcfuse, folders):
-    assert lkcfuse("eval", *OURS, "--metrics", "EN", "--gt-free", "m.csv").code == 0
+    assert lkcfuse("eval", *OURS, "--metrics", "EN", "-o", "m.csv").code == 0
     before = (folders / "m.csv").read_bytes()
     for path in folders.glob("ours/**/*.png"):
         PillowImage.fromarray(noise(0, (9, 9))).save(path)
-    words = ("--metrics", "EN", "--gt-free", "m.csv", "--baselines")
+    words = ("--metrics", "EN", "-o", "m.csv", "--baselines")
     done = lkcfuse("eval", *OURS, *words, "--report", "r.html")
     assert done.code == 1
     assert "none of 2 pairs could be scored: nothing is written" in done.err
@@ -403,19 +497,23 @@ def test_no_digit_is_lost_on_a_narrow_terminal(width):
     methods = [f"a_method_of_a_long_name_{number}" for number in range(6)]
     numbers = np.random.default_rng(0).random((6, 3)) * 10_000
     scores = [
-        Score(str(pair), method, {"VIF": values[pair], "MSE": 3 * values[pair]})
+        Score(str(pair), method, {"Qabf": values[pair], "MSE": 3 * values[pair]})
         for method, values in zip(methods, numbers, strict=True)
         for pair in range(3)
     ]
-    table = Table.of(("VIF", "MSE"), scores)
-    shown = draw(table, [METRICS["VIF"], METRICS["MSE"]], columns=width)
+    comparison = Comparison(Table.of(("Qabf", "MSE"), scores), tests=True)
+    shown = draw(comparison, columns=width)
     plain = re.sub("\x1b\\[[0-9;]*m", "", shown)
-    for row in table.summary:
-        assert all(f"{value:.4f}" in plain for value in row.values)
+    for summary in comparison.summaries.values():
+        assert f"{summary.mean:.4f}" in plain
+        assert f"{summary.std:.4f}" in plain
     letters = re.sub(r"[^a-z_0-9]", "", plain)
     assert "…" not in plain
     if width is None:
-        assert len(plain.split()) == 2 + 6 + 2 * (2 + 3 * 6) + 1
+        means, _, ranks = plain.partition("mean rank (p against the best mean)")
+        assert len(means.split()) == 2 + 6 + 1 + 2 * (2 + 3 * 6)
+        # The best has no p; the last line is that of all metrics.
+        assert len(ranks.split("p: ")[0].split()) == 1 + 6 + 1 + 2 * (1 + 6 + 5) + 7
         assert all(method in letters for method in methods)
     elif width >= 60:
         assert max(map(len, plain.splitlines())) <= width

@@ -127,3 +127,23 @@ def test_the_best_and_the_worst_are_among_those_that_are_pictured(count):
     assert chosen == sorted(set(chosen))
     assert {ranking[0], ranking[-1]} <= set(chosen)
     assert len(chosen) == min(count, pictures.TOTAL_BYTES // pictures.MIN_PAIR_BYTES)
+
+
+def test_methods_are_compared_over_the_pairs_that_all_have(scene, page_of):
+    scores = {
+        "1": {"fused": 0.9, "maximum": 0.5, "mean": 0.7},
+        "2": {"fused": 0.8, "maximum": 0.6, "mean": 0.6},
+        "3": {"fused": None, "maximum": 0.1, "mean": 0.1},
+    }
+    for name, values in scores.items():
+        scene.add(name, scores={method: {"VIF": value} for method, value in values.items()})
+    page = page_of(scene.report())
+    comparison = page.record["comparison"]
+    found = comparison["metrics"][page_metrics(page).index("VIF")]
+    assert found["count"] == 2
+    fused, maximum, mean = found["methods"]
+    assert fused == {"mean": 0.85, "std": 0.07071067812, "median": 0.85, "rank": 1, "p": None}
+    assert [maximum["mean"], mean["mean"]] == [0.55, 0.65]
+    assert [maximum["rank"], mean["rank"]] == [2.75, 2.25]
+    assert maximum["p"] == mean["p"] == 1
+    assert "VIF is undefined for fused on 1 of 3 pairs: 3" in comparison["remarks"]

@@ -6,7 +6,8 @@ whole. Of TIFF, `tiff.py` leaves to Pillow what has to be converted to grey or R
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,12 +17,16 @@ from PIL import ExifTags, ImageFile
 
 from lkcfuse.errors import InputError
 from lkcfuse.images.decoded import Decoded, upright_size
+from lkcfuse.images.metadata import from_pillow
 from lkcfuse.images.options import ReadOptions
+from lkcfuse.images.readers.holding import check_held, file_size
 from lkcfuse.images.readers.jpeg import complete_jpeg
 from lkcfuse.images.readers.limits import check_size, pillow_may_read
 from lkcfuse.images.readers.opencv import decode_with_opencv
 from lkcfuse.images.readers.pages import page_notes
+from lkcfuse.images.readers.png import find_rows, read_header
 from lkcfuse.images.readers.registry import HEAD_BYTES, READERS, find_reader
+from lkcfuse.images.readers.webp import webp_size
 from lkcfuse.images.samples import full_scale, row_bands
 from lkcfuse.notes import CodedWarning
 
@@ -53,18 +58,25 @@ def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
 
 def read_format(file: BinaryIO, format_name: str, options: ReadOptions, name: str) -> Decoded:
     """Read a file of a format that Pillow calls by this name; see `read`."""
-    with open_with_pillow(file, format_name, name) as opened:
+    stored = file_size(file)
+    rows = find_rows(file, name) if format_name == "PNG" else None
+    with _open_checked(file, format_name, name) as opened:
+        notes = _turn_to_page(opened, format_name, options, name)
         width, height = opened.size
         check_size(width, height, name)
+        if rows is None:
+            check_held(width, height, stored, name, format_name=format_name)
         with pillow_may_read(height * width):
-            notes = _turn_to_page(opened, format_name, options, name)
             bits = _bits_of_colour(opened, file)
             level = _transparent_level(opened)  # loading forgets the bits a sample had
             opened.load()
+            if rows is not None and (rows.is_interlaced or _ends_in_black(opened)):
+                rows.check(file)
             samples = _copy_samples(opened, level) if bits < 16 else None
         if 8 < bits < 16:
             notes.append(f"{name} has colour of {bits} bits a channel: 8 of them are read")
         orientation, profile = _orientation(opened), opened.info.get("icc_profile")
+        metadata = from_pillow(opened)
     del opened  # its memory goes before OpenCV's comes
     if samples is None:
         samples = decode_with_opencv(file)
@@ -74,6 +86,7 @@ def read_format(file: BinaryIO, format_name: str, options: ReadOptions, name: st
         profile if isinstance(profile, bytes) and profile else None,
         format=format_name,
         notes=notes,
+        metadata=metadata,
     )
 
 
@@ -87,13 +100,38 @@ def probe_format(
     file: BinaryIO, format_name: str, options: ReadOptions, name: str
 ) -> tuple[int, int]:
     """Return the size of a file of a format that Pillow calls by this name; see `probe`."""
-    with open_with_pillow(file, format_name, name) as opened:
+    stored = file_size(file)
+    with _open_checked(file, format_name, name) as opened:
+        _turn_to_page(opened, format_name, options, name)
         width, height = opened.size
         check_size(width, height, name)
-        with pillow_may_read(height * width):
-            _turn_to_page(opened, format_name, options, name)
-            width, height = opened.size
-            return upright_size(height, width, _orientation(opened))
+        if format_name != "PNG":
+            check_held(width, height, stored, name, format_name=format_name)
+        return upright_size(height, width, _orientation(opened))
+
+
+@contextmanager
+def _open_checked(file: BinaryIO, format_name: str, name: str) -> Iterator[ImageFile.ImageFile]:
+    """Open a file whose size was checked, as far as opening it takes memory for its pixels."""
+    pixels = 0
+    if format_name == "PNG":
+        read_header(file, name)
+    if format_name == "WEBP":
+        file.seek(0)
+        width, height = webp_size(file.read(30))
+        check_size(width, height, name)
+        check_held(width, height, file_size(file), name)
+        pixels = width * height
+    with pillow_may_read(pixels), open_with_pillow(file, format_name, name) as opened:
+        check_size(opened.size[0], opened.size[1], name)
+        with pillow_may_read(opened.size[0] * opened.size[1]):
+            yield opened
+
+
+def _ends_in_black(opened: PIL.Image.Image) -> bool:
+    """Whether the last row of a loaded image is zero, as rows are that a file lacks."""
+    width, height = opened.size
+    return opened.crop((0, height - 1, width, height)).getbbox(alpha_only=False) is None
 
 
 def _turn_to_page(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -17,11 +18,18 @@ import numpy.typing as npt
 
 from lkcfuse.errors import InputError
 from lkcfuse.images.decoded import Decoded, upright_size
+from lkcfuse.images.metadata import from_tiff
 from lkcfuse.images.options import ReadOptions
 from lkcfuse.images.readers.channels import (
     divide_by_alpha,
     is_picture,
     swap_black_and_white,
+)
+from lkcfuse.images.readers.holding import (
+    MOST_INFLATED,
+    blocks_of,
+    check_held,
+    inflated_size,
 )
 from lkcfuse.images.readers.limits import check_size
 from lkcfuse.images.readers.opencv import decode_with_opencv
@@ -40,6 +48,13 @@ _REDUCED, _MASK = 1, 4
 
 # Uncompressed, LZW, deflate by its two numbers, and PackBits.
 _OPENCV_COMPRESSIONS = (1, 5, 8, 32946, 32773)
+
+_DEFLATE = (8, 32946)
+
+# What a tile that is larger than the image may cost in pixels, and what in bytes a segment that
+# holds more than its samples.
+_LARGE_TILE = 1 << 22
+_SPARE_BYTES = 1 << 28
 
 # Of more pages only their number is looked at, not what each is.
 _MOST_PAGES_LOOKED_AT = 64
@@ -70,6 +85,7 @@ def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
             nodata,
             "TIFF",
             notes,
+            from_tiff(file),
         )
 
 
@@ -83,7 +99,7 @@ def probe(file: BinaryIO, options: ReadOptions, name: str) -> tuple[int, int]:
                 return probe_format(file, "TIFF", ReadOptions(page=place + 1), name)
         _check_kind(page, name)
         if _has_codec(page):
-            _check_present(page)
+            _check_present(page, name)
         orientation = _tag(page, _ORIENTATION)
         return upright_size(
             page.imagelength, page.imagewidth, orientation if isinstance(orientation, int) else 1
@@ -108,7 +124,11 @@ def _choose_page(tiff: TiffFile, options: ReadOptions, name: str) -> tuple[int, 
     notes = [] if by_plane else page_notes(options, len(places), name)
     place = places[options.page - 1 if len(places) > 1 else 0]
     page = _page(tiff, place)
-    check_size(page.imagewidth, page.imagelength, name)
+    check_size(page.imagewidth, page.imagelength * _fours(page), name)
+    if page.is_tiled and page.tilewidth * page.tilelength > max(
+        _LARGE_TILE, 4 * page.imagewidth * page.imagelength
+    ):
+        raise ValueError("a tile is larger than the image")
     if page.imagedepth > 1:
         raise InputError(f"{name} is a volume of {page.imagedepth} slices: save one as a page")
     return place, by_plane, notes
@@ -215,7 +235,7 @@ def _decode(file: BinaryIO, place: int, page: TiffPage, name: str) -> tuple[npt.
     channels = page.samplesperpixel
     shape = (page.imagelength, page.imagewidth)
     if _has_codec(page):
-        _check_present(page)
+        _check_present(page, name)
         samples = page.asarray(maxworkers=1)
         samples = samples.reshape(-1, *shape) if _is_planar(page) else samples.reshape(*shape, -1)
         if _is_planar(page):
@@ -241,7 +261,7 @@ def _is_planar(page: TiffPage) -> bool:
     return page.planarconfig == _SEPARATE_PLANES and page.samplesperpixel > 1
 
 
-def _check_present(page: TiffPage) -> None:
+def _check_present(page: TiffPage, name: str) -> None:
     """Check that the segments of the page lie in the file, before memory is taken for them."""
     size = page.parent.filehandle.size
     ends = zip(page.dataoffsets, page.databytecounts, strict=False)
@@ -250,6 +270,37 @@ def _check_present(page: TiffPage) -> None:
     stored = sum(page.databytecounts)
     if page.compression == 1 and _tag(page, _GDAL_NODATA) is None and stored < page.nbytes:
         raise ValueError("fewer samples than its tags say")
+    if page.compression != 1:
+        # Segments may share their bytes.
+        spans = set(zip(page.dataoffsets, page.databytecounts, strict=False))
+        held = min(sum(count for _, count in spans), size)
+        check_held(page.imagewidth, page.imagelength * _fours(page), held, name)
+        if (
+            page.compression in _DEFLATE
+            and min(page.databytecounts, default=0) > 0
+            and page.nbytes > MOST_INFLATED * stored
+        ):
+            raise ValueError("fewer samples than its tags say")
+    if page.compression in _DEFLATE and find_spec("imagecodecs") is None:
+        _check_inflated(page)
+
+
+def _fours(page: TiffPage) -> int:
+    """Return how often four samples make up those of a pixel."""
+    return -(-page.samplesperpixel // 4)
+
+
+def _check_inflated(page: TiffPage) -> None:
+    """Check that no segment inflates to far more than its pixels need: tifffile keeps all of it."""
+    expected = int(np.prod(page.chunks, dtype=object)) * _bits(page) // 8
+    file = page.parent.filehandle
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if count * MOST_INFLATED <= expected + _SPARE_BYTES:
+            continue
+        if inflated_size(blocks_of(file, [(offset, count)]), expected + _SPARE_BYTES) >= (
+            expected + _SPARE_BYTES
+        ):
+            raise ValueError("more samples than its tags say")
 
 
 def _compression(page: TiffPage) -> str:

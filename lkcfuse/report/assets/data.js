@@ -26,17 +26,6 @@ const decimals = metrics.map((_, metric) => {
 
 const shown = (value, metric) => (value === null ? "–" : value.toFixed(decimals[metric]));
 
-function mean(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** Of the sample (n - 1). */
-function deviation(values) {
-  const middle = mean(values);
-  const squares = values.reduce((sum, value) => sum + (value - middle) ** 2, 0);
-  return Math.sqrt(squares / (values.length - 1));
-}
-
 function quantile(sorted, share) {
   const place = (sorted.length - 1) * share;
   const below = Math.floor(place);

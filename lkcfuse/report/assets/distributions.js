@@ -11,8 +11,10 @@ function startDistributions() {
   byId("scores-note").append(
     "A dot is a pair, the box its middle half with the median, the diamond the mean. ",
     "Bold is the best mean. Look at the baselines first: a method that does not beat the pixelwise ",
-    "maximum has not earned its computing time. Metrics with * also rise with noise and ",
-    "oversharpening: they rank nothing by themselves.",
+    "maximum has not earned its computing time.",
+  );
+  byId("panels").before(
+    ...report.comparison.remarks.map((line) => element("p", { class: "hint" }, line)),
   );
   byId("panels").append(...metrics.map((_, metric) => panel(metric)));
 }
@@ -32,8 +34,11 @@ function panel(metric) {
     return element("article", { class: "panel" }, head, note, element("p", {}, "Undefined for all."));
   }
   const scale = span(all);
-  const means = columns.map((values) => (values.length ? mean(values) : null));
-  const winner = best(means, metric);
+  const { count: common, methods: compared } = report.comparison.metrics[metric];
+  const winner = best(
+    compared.map((each) => each?.mean ?? null),
+    metric,
+  );
   return element(
     "article",
     { class: "panel" },
@@ -44,6 +49,9 @@ function panel(metric) {
       { class: "rows" },
       ...columns.map((values, method) => row(values, method, metric, scale, winner)),
     ),
+    ...(common < pairs.length && methods.length > 1
+      ? [element("p", { class: "wins" }, `Means and ranks are over ${count(common, "pair")}.`)]
+      : []),
     element(
       "p",
       { class: "axis", "aria-hidden": "true" },
@@ -76,9 +84,12 @@ function row(values, method, metric, scale, winner) {
     return element("li", { class: kind }, label, element("span", { class: "none" }, "undefined"));
   }
   const sorted = [...values].sort((a, b) => a - b);
-  const middle = mean(values);
-  const text =
-    shown(middle, metric) + (values.length > 1 ? ` ± ${shown(deviation(values), metric)}` : "");
+  const found = report.comparison.metrics[metric].methods[method];
+  if (found.mean === null) {
+    return element("li", { class: kind }, label, element("span", { class: "none" }, "no common pair"));
+  }
+  const middle = found.mean;
+  const text = shown(middle, metric) + (found.std === null ? "" : ` ± ${shown(found.std, metric)}`);
   const said =
     `mean ${text}, median ${shown(quantile(sorted, 0.5), metric)}, from ` +
     `${shown(sorted[0], metric)} to ${shown(sorted.at(-1), metric)}, ${count(values.length, "pair")}`;
@@ -87,8 +98,19 @@ function row(values, method, metric, scale, winner) {
     { class: kind },
     label,
     chart(method, metric, sorted, middle, scale, said),
-    element("span", { class: winner !== null && middle === winner ? "value best" : "value" }, text),
+    element(
+      "span",
+      { class: winner !== null && middle === winner ? "value best" : "value" },
+      text,
+      ...(found.rank === null ? [] : [element("span", { class: "rank" }, rankText(found))]),
+    ),
   );
+}
+
+/** The mean rank, and p against the best: 2.05, p .031. */
+function rankText({ rank, p }) {
+  const tested = p === null ? "" : `, p ${p < 0.001 ? "< .001" : p.toFixed(3).replace(/^0/, "")}`;
+  return `rank ${rank.toFixed(2)}${tested}`;
 }
 
 function chart(method, metric, sorted, middle, scale, said) {

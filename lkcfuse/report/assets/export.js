@@ -1,7 +1,10 @@
 // The rows as files: the columns, digits and empty cells are those of `lkcfuse eval`'s tables.
 
 function toCsv(rows) {
-  const cell = (text) => (/[",\r\n]/.test(text) || text === "" ? `"${text.replaceAll('"', '""')}"` : text);
+  // A spreadsheet computes what begins like a formula, unless an apostrophe makes it text.
+  const guarded = (text) => (/^'*[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20]/.test(text) ? `'${text}` : text);
+  const quoted = (text) => (/[",;\t\r\n]/.test(text) || text === "" ? `"${text.replaceAll('"', '""')}"` : text);
+  const cell = (text) => quoted(guarded(text));
   const lines = [["name", "method", ...metrics.map(({ name }) => name)]];
   for (const { pair, method } of rows) {
     if (method === null) continue;
