@@ -194,7 +194,7 @@ def _plan(
     naming: Naming,
 ) -> tuple[Plan, str]:
     """Return what to score, and the task it was fused for as far as that is known."""
-    from lkcfuse.batch.journal import read_pairs, read_task
+    from lkcfuse.batch.journal import read_pairs, read_state, read_task
     from lkcfuse.metrics.cases import plan_batch, plan_paths
 
     if first is not None and second is not None:
@@ -215,7 +215,9 @@ def _plan(
         )
     notes: list[str] = []
     pairs = read_pairs(fused[0], notify=notes.append)
-    return plan_batch(pairs, fused, reference, notes, naming), task
+    settings = read_state(fused[0]).settings
+    options = None if settings is None else settings.options
+    return plan_batch(pairs, fused, reference, notes, naming, options), task
 
 
 def _record(comparison: Comparison, failures: Sequence[Any]) -> dict[str, object]:

@@ -71,7 +71,8 @@ MetricsOption = Annotated[
     typer.Option(
         "--metrics",
         metavar="NAME,...",
-        help="Only these, in this order. Left out: all that are for the task.",
+        help="Only these, in this order; all, iqa:NAME (pyiqa's), your own. Left out: all that "
+        "are for the task.",
         autocompletion=completion.metrics,
     ),
 ]

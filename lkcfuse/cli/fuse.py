@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from lkcfuse.cli.fuse_scans import are_scans, fuse_two_scans
+from lkcfuse.cli.fuse_stack import fuse_stack
 from lkcfuse.cli.fuse_words import STREAM, read_words
 from lkcfuse.cli.option_groups import with_groups
 from lkcfuse.cli.options import (
@@ -32,6 +32,7 @@ from lkcfuse.cli.options import (
     local_path,
 )
 from lkcfuse.cli.output import Output
+from lkcfuse.cli.photographs import check_for_two_alone, check_map, write_map
 from lkcfuse.cli.source_options import SourceOptions
 from lkcfuse.cli.volume_options import ScanOptions
 from lkcfuse.errors import UsageError
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import Image, ReadOptions
     from lkcfuse.images.colour import FloatArray
-    from lkcfuse.pairs import Pair, PairOptions
+    from lkcfuse.pairs import Pair
 
 
 @with_groups
@@ -93,11 +94,11 @@ def fuse(
 ) -> None:
     """Fuse two registered images of one scene, A and B, into one.
 
-    Both must have the same size, or --resize or --transform brings them to one. Colour comes from
-    B; a coloured A is reduced to its luma. Photographs (--task mef or mff) are weighted pixel by
-    pixel, in any order, and there may be more than two. 16-bit sources give a 16-bit result where
-    its format can hold it. A and B may be scans: NIfTI, NRRD, MetaImage, DICOM, or folders of DICOM
-    series.
+    A FLIR camera's radiometric JPEG is both at once. Else both must have the same size, or --resize
+    or --transform brings them to one. Colour comes from B; a coloured A is reduced to its luma.
+    Photographs (--task mef or mff) are weighted pixel by pixel, in any order, and there may be more
+    than two. 16-bit sources give a 16-bit result where its format can hold it. A and B may be
+    scans: NIfTI, NRRD, MetaImage, DICOM, or folders of DICOM series.
     """
     started = time.perf_counter()
     out = Output(as_json, quiet)
@@ -135,13 +136,15 @@ def fuse(
         )
         return
     scans.refuse_for_pictures()
-    first, second, destination, others = read_words(
+    found = read_words(
         words,
         target_word,
         split=sources.split,
+        radiometric=sources.takes_radiometric(task),
         as_json=as_json,
         several=task in TASKS and not TASKS[task].ordered,
     )
+    first, second, destination, others = found
 
     from lkcfuse.fusion.brackets import check_bracket
     from lkcfuse.images import check_output, write_image
@@ -151,21 +154,30 @@ def fuse(
     options = sources.to_pair_options(task)
     fuser = make_fuser()
     target = None if destination == STREAM else destination
-    check_output(target, format=format_name, overwrite=force, make_folder=True)
-    other = None if sources.split and first == second else second
+    if not sources.all_pages:
+        check_output(target, format=format_name, overwrite=force, make_folder=True)
+    # One file may hold both.
+    other = None if first == second and _holds_both(first, sources, task) else second
     check_files(*(None if word == STREAM else word for word in (first, other, destination)))
     for word in others:
         check_files(*(None if name == STREAM else name for name in (first, word, destination)))
         check_files(*(None if name == STREAM else name for name in (second, word)))
     if map_path is not None:
-        _check_map(map_path, (first, second, *others, destination), force=force)
+        check_map(map_path, (first, second, *others, destination), force=force)
+    if sources.all_pages:
+        if map_path is not None or others:
+            raise UsageError("--page all takes two stacks: leave out --map and further images")
+        fuse_stack(fuser, found, options, out, format_name=format_name, force=force)
+        return
     pair = prepare_pair(_read(first, options.first), _read(second, options.second), options)
     check_output(target, format=format_name, overwrite=force, size=pair.size, make_folder=True)
     rest = [_read(word, options.second) for word in others]
     if rest:
-        _check_rest(options, sources)
+        check_for_two_alone(options, split=sources.split)
         check_bracket([pair.first, pair.second, *rest], fuser.task)
     _note_of_task(ctx, pair, out)
+    if first != second and sources.takes_radiometric(task):
+        _note_of_radiometric(first, second, out)
     with out.progress("loading weights", in_bytes=True) as report:
         fuser.load(progress=report)
     height, width = pair.size
@@ -191,7 +203,7 @@ def fuse(
                 on_map=on_map,
             )
     if map_path is not None:
-        _write_map(shares[0], map_path, force=force)
+        write_map(shares[0], map_path, force=force)
     if destination == STREAM:
         write_image(fused, sys.stdout.buffer, format=format_name)
         sys.stdout.buffer.flush()
@@ -216,37 +228,27 @@ def fuse(
     out.result(destination, record)
 
 
-def _check_map(path: str, others: tuple[str, ...], *, force: bool) -> None:
-    """Check that a map can be written, and is no other file of the command."""
-    from lkcfuse.images import check_output
+def _holds_both(word: str, sources: SourceOptions, task: str) -> bool:
+    from lkcfuse.images.reading import radiometric_kind
 
-    local_path(path)
-    check_output(path, overwrite=force, make_folder=True)
-    if any(word != STREAM and os.path.realpath(word) == os.path.realpath(path) for word in others):
-        raise UsageError(f"--map {path} is a source or the output: give the map a file of its own")
+    if sources.split or word == STREAM:
+        return sources.split
+    return sources.takes_radiometric(task) and radiometric_kind(local_path(word)) == "FLIR"
 
 
-def _write_map(share: FloatArray, path: str, *, force: bool) -> None:
-    import numpy as np
+def _note_of_radiometric(first: str, second: str, out: Output) -> None:
+    """Say what is taken of a radiometric file that is given beside another one."""
+    from lkcfuse.images.reading import radiometric_kind
 
-    from lkcfuse.images import image_from_array, write_image
-
-    levels = np.rint(255 * share.clip(0, 1)).astype(np.uint8)
-    write_image(image_from_array(levels, name="the map"), path, overwrite=force, make_folder=True)
-
-
-def _check_rest(options: PairOptions, sources: SourceOptions) -> None:
-    """Refuse what is said of a first and a second source where there are more."""
-    given = {
-        "--resize": options.resize is not None,
-        "--transform": options.transform is not None,
-        "--invert-first": options.invert_first,
-        "--strength": options.strength != 1,
-        "--split": sources.split,
-    }
-    for option, is_given in given.items():
-        if is_given:
-            raise UsageError(f"{option} is for two sources: leave it out for a bracket")
+    for word, part in (
+        (first, "its temperatures are taken"),
+        (second, "its visible picture is taken"),
+    ):
+        if word != STREAM and radiometric_kind(local_path(word)) == "FLIR":
+            out.note(
+                f"{word} is a radiometric FLIR file: {part}, not the picture that it shows, which "
+                "--radiometric off takes"
+            )
 
 
 def _check_task_of_scans(ctx: typer.Context) -> None:
