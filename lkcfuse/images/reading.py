@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy.typing as npt
 
-from lkcfuse.errors import InputError
+from lkcfuse.errors import InputError, LkcfuseError
 from lkcfuse.images.decoded import Decoded
 from lkcfuse.images.image import Image
 from lkcfuse.images.options import ReadOptions
@@ -158,7 +158,7 @@ def _recognise(file: BinaryIO, name: str) -> Reader:
 def _decoding(name: str) -> Iterator[None]:
     try:
         yield
-    except (InputError, MemoryError):
+    except (LkcfuseError, MemoryError):
         raise
     except Exception as error:
         # A broken file can make a decoder fail in any way: struct.error, IndexError, zlib.error.
