@@ -1,8 +1,17 @@
-"""Rules of every test run: a GPU's tests run where there is one, and CI allows no other skip."""
+"""Rules of every test run.
+
+SIGINT interrupts, a GPU's tests run where there is one, and CI allows no other skip.
+"""
 
 from __future__ import annotations
 
+import signal
+
 import pytest
+
+# A shell's background job ignores SIGINT, and so would every process that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,6 +13,10 @@ class LkcfuseError(Exception):
     exit_code = 1
 
 
+class PartialError(LkcfuseError):
+    """Some of many parts failed; each has been reported, and the others are done."""
+
+
 class RefusedError(LkcfuseError):
     """A pair was not fused, since there is something to warn of and warnings are refused."""
 

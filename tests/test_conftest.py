@@ -1,5 +1,6 @@
 """The rule of CI that a skipped test is a failure, unless it needs a GPU and there is none."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,23 @@ def test_where_there_is_a_gpu_nothing_is_excused(run):
 def test_a_module_that_skips_itself_is_an_error(run):
     skips = "import pytest\npytest.importorskip('no_such_module')"
     assert run(skips, "--fail-on-skip").ret == pytest.ExitCode.INTERRUPTED
+
+
+def test_interrupts_work_where_the_parent_ignores_them(pytester):
+    pytester.makeconftest(RULES)
+    pytester.makepyfile(
+        """
+        import signal, subprocess, sys
+
+        def test_interrupt():
+            code = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+            assert done.returncode == -signal.SIGINT
+        """
+    )
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        result = pytester.runpytest_subprocess()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    result.assert_outcomes(passed=1)

@@ -22,7 +22,9 @@ import typer
 
 from lkcfuse.cli import batch, doctor, export, failures, fuse, output, streams, train, weights
 from lkcfuse.cli import eval as evaluation
+from lkcfuse.cli.help import Command, Group
 from lkcfuse.environment import apply_library_settings
+from lkcfuse.errors import PartialError
 from lkcfuse.version import __version__
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -36,6 +38,7 @@ _TWICE_SECONDS = 0.5
 
 app = typer.Typer(
     name="lkcfuse",
+    cls=Group,
     help="Fuse two registered images of one scene into one, with LKC-FUNet.",
     # Plain text: it can be piped and searched, and needs no import of rich.
     rich_markup_mode=None,
@@ -96,12 +99,15 @@ def run(arguments: Sequence[str]) -> int:
             # An interrupt in the middle of an import may come out as some other error.
             if received or isinstance(error, (KeyboardInterrupt, typer.Abort)):
                 message, code = failures.explain_signal(received[0] if received else signal.SIGINT)
-                print(f"lkcfuse: {message}", file=sys.stderr)
+                hint = failures.hint_of(error)
+                print(f"lkcfuse: {message}{f': {hint}' if hint else ''}", file=sys.stderr)
                 return code
             if isinstance(error, (SystemExit, GeneratorExit)):
                 raise
             message_or_none, code = failures.explain(error)
             if message_or_none is not None:
+                if _asks_for_json(words) and not isinstance(error, PartialError):
+                    output.error_record(message_or_none, code)
                 output.error(message_or_none)
             return code
     return 0
@@ -149,6 +155,11 @@ def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
     end = words.index("--") if "--" in words else len(words)
     options = [word for word in words[:end] if word != "--debug"]
     return options + words[end:], len(options) < end
+
+
+def _asks_for_json(words: Sequence[str]) -> bool:
+    end = words.index("--") if "--" in words else len(words)
+    return "--json" in words[:end]
 
 
 class _Interrupted(KeyboardInterrupt):
@@ -200,10 +211,10 @@ def _signals() -> Iterator[list[int]]:
 # More words than a command takes are what a shell makes of wildcards: it says what to type instead.
 _TAKES_MORE = {"allow_extra_args": True}
 
-app.command(context_settings=_TAKES_MORE)(fuse.fuse)
-app.command(context_settings=_TAKES_MORE)(batch.batch)
-app.command("eval")(evaluation.evaluate)
-app.command()(train.train)
-app.command()(export.export)
-app.command()(doctor.doctor)
+app.command(cls=Command, context_settings=_TAKES_MORE)(fuse.fuse)
+app.command(cls=Command, context_settings=_TAKES_MORE)(batch.batch)
+app.command("eval", cls=Command)(evaluation.evaluate)
+app.command(cls=Command)(train.train)
+app.command(cls=Command)(export.export)
+app.command(cls=Command)(doctor.doctor)
 app.add_typer(weights.app, name="weights")

@@ -104,7 +104,8 @@ def batch(
 ) -> None:
     """Fuse every pair of two folders; run again to go on, and to verify what is done.
 
-    Files of one stem are a pair, whatever their extensions; sub-folders are kept. The paths of
+    Files of one stem are a pair, whatever their extensions; sub-folders are kept. Of FLIR's
+    radiometric JPEGs, and with --split, one folder will do. The paths of
     finished files go to stdout. A journal in the output folder makes a second run do only what
     is missing, changed or damaged.
     """
@@ -113,6 +114,8 @@ def batch(
     from lkcfuse.fusion.fuser import Fuser
 
     out = Output(as_json, quiet)
+    if sources.all_pages:
+        raise UsageError("--page all is for fuse, pair by pair; batch takes one page with --page N")
     options = sources.to_pair_options(task, scan=True)
     warn = Warnings(out)
     folder = as_location(output)
@@ -128,14 +131,26 @@ def batch(
         notify=warn,
     )
     check_folders([first, second, *ctx.args])
-    _check_sources(first, second, pairs, match, prefer, from_stdin=from_stdin, metrics=metrics)
+    alone = first is not None and second is None and pairs is None and match is None
+    alone = alone and (sources.split or sources.takes_radiometric(task))
+    _check_sources(
+        first, second, pairs, match, prefer, from_stdin=from_stdin, alone=alone, metrics=metrics
+    )
     part = _shard(shard)
     engine = _engine(engine_name, device, address, workers, cpus_per_worker, gpus_per_worker)
     if metrics is not None:
         from lkcfuse.metrics.table_files import check_table
 
         check_table(metrics, force=force, to_be_made=folder)
-    plan = _plan(first, second, folder, pairs, match, prefer, from_stdin, null, format_name)
+    if alone:
+        from lkcfuse.batch.single import plan_folder
+
+        assert first is not None
+        plan = plan_folder(
+            as_location(first), folder, split=sources.split, prefer=prefer, format=format_name
+        )
+    else:
+        plan = _plan(first, second, folder, pairs, match, prefer, from_stdin, null, format_name)
     if metrics is not None:
         check_not_used(metrics, [*plan.files(), pairs])
     notify_of_plan(plan, out, strict=strict)
@@ -167,7 +182,7 @@ def batch(
         out.note(f"fusing into {folder} with {computer}")
         scorer = None
         if metrics is not None or page is not None:
-            scorer = _scorer(folder, stack, task=task, baselines=page is not None)
+            scorer = _scorer(folder, stack, options, task=task, baselines=page is not None)
         outcomes = work_through(opened, fuser, engine, scorer, options=options, out=out, end=end)
     warn.close()
     if scorer is not None and metrics is not None:
@@ -188,6 +203,7 @@ def batch(
             outcomes,
             task=fuser.task,
             method=scorer.method,
+            options=options,
             settings=settings_section("Settings", settings),
             run={"computed by": computer, "output folder": str(folder)},
             out=out,
@@ -238,10 +254,11 @@ def _check_sources(
     prefer: str | None,
     *,
     from_stdin: bool,
+    alone: bool,
     metrics: Path | None,
 ) -> None:
     """Refuse arguments that exclude each other."""
-    if first is not None and second is None:
+    if first is not None and second is None and not alone:
         raise UsageError(f"{first} is one folder, and pairs come from two: DIR_A and DIR_B")
     if prefer is not None and (from_stdin or pairs is not None):
         raise UsageError("--prefer chooses files of folders, and a list names them: leave it out")
@@ -331,7 +348,10 @@ def _engine(
     )
 
 
-def _scorer(folder: Location, stack: ExitStack, *, task: str, baselines: bool) -> Scorer:
+def _scorer(
+    folder: Location, stack: ExitStack, options: PairOptions, *, task: str, baselines: bool
+) -> Scorer:
     from lkcfuse.batch.scoring import Scorer, method_name
 
-    return stack.enter_context(Scorer(method_name(folder), baselines=baselines, task=task))
+    scorer = Scorer(method_name(folder), baselines=baselines, options=options, task=task)
+    return stack.enter_context(scorer)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lkcfuse.cli import failures, output
 from lkcfuse.cli.output import Output, count
-from lkcfuse.errors import InputError, LkcfuseError
+from lkcfuse.errors import InputError, LkcfuseError, PartialError
 
 if TYPE_CHECKING:
     from lkcfuse.batch import Batch, Outcome, Plan
@@ -62,7 +62,7 @@ def show_plan(plan: Plan, options: PairOptions, out: Output, *, end: str) -> Non
             text += f" (likewise {count(len(others), 'more pair')}: {names})"
         output.error(text)
     if troubles:
-        raise LkcfuseError(f"{len(troubles)} of {count(len(plan.pairs), 'pair')} would fail")
+        raise PartialError(f"{len(troubles)} of {count(len(plan.pairs), 'pair')} would fail")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -84,15 +84,23 @@ def work_through(
     done = []
     with out.progress("fusing", unit="pairs") as report:
         run = opened.run(fuser, engine=engine, options=options, scorer=scorer, progress=report)
-        with closing(run) as outcomes:
-            for outcome in outcomes:
-                done.append(outcome)
-                message = None
-                if outcome.error is not None:
-                    message, _ = failures.explain(outcome.error)
-                    output.error(f"{outcome.pair.name}: {message}")
-                if outcome.record is not None or out.as_json:
-                    out.result(str(outcome.pair.output), _record(outcome, message), end=end)
+        try:
+            with closing(run) as outcomes:
+                for outcome in outcomes:
+                    done.append(outcome)
+                    message = None
+                    if outcome.error is not None:
+                        message, _ = failures.explain(outcome.error)
+                        output.error(f"{outcome.pair.name}: {message}")
+                    if outcome.record is not None or out.as_json:
+                        out.result(str(outcome.pair.output), _record(outcome, message), end=end)
+        except KeyboardInterrupt as stop:
+            failures.with_hint(
+                stop,
+                f"{len(done)} of {count(len(opened.plan.pairs), 'pair')} done; run the same "
+                "command to continue",
+            )
+            raise
     # Workers are done in any order; tables have one.
     position = {pair.name: number for number, pair in enumerate(opened.plan.pairs)}
     return sorted(done, key=lambda outcome: position[outcome.pair.name])
@@ -137,7 +145,7 @@ def summarise(outcomes: Sequence[Outcome], out: Output, *, seconds: float) -> No
     rest = "the others are done, and " if len(failed) < len(outcomes) else ""
     # A bug is shown with --debug: its traceback, below this line's.
     bugs = (o.error for o in outcomes if not isinstance(o.error, (LkcfuseError, type(None))))
-    raise LkcfuseError(
+    raise PartialError(
         f"{len(failed)} of {count(len(outcomes), 'pair')} failed: {_listed(failed)}; "
         f"{rest}running again does only these"
     ) from next(bugs, None)

@@ -20,6 +20,31 @@ def precisions() -> list[str]:
     return ["auto", "fp32", "tf32", "bf16", "fp16"]
 
 
+def tiles() -> list[str]:
+    """Return the words for regions, and usual sizes in pixels."""
+    return ["auto", "off", "256", "512", "1024", "2048"]
+
+
+def palettes() -> list[str]:
+    """Return the words for what is done about false colours, and the known palettes' names."""
+    from lkcfuse.images.palettes.known import known_names
+
+    return ["auto", "off", *known_names()]
+
+
+def metrics(incomplete: str) -> list[str]:
+    """Return lists of metrics that go on with one more, after the last comma.
+
+    Args:
+        incomplete: What was typed: `VIF,Qa`.
+    """
+    from lkcfuse.metrics.registry import METRICS
+
+    start, comma, _ = incomplete.rpartition(",")
+    taken = start.split(",")
+    return [f"{start}{comma}{name}" for name in METRICS if name not in taken]
+
+
 def engines() -> list[str]:
     """Return what a batch can be carried out by."""
     return ["local", "ray"]
@@ -44,3 +69,8 @@ def recipes() -> list[str]:
     from lkcfuse.training.recipe import recipe_names
 
     return recipe_names()
+
+
+def table_formats() -> list[str]:
+    """Return what `eval --table` can print."""
+    return ["latex", "markdown", "csv", "html"]

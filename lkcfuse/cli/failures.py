@@ -81,6 +81,23 @@ def _has_working_folder() -> bool:
     return True
 
 
+def with_hint(error: BaseException, hint: str) -> BaseException:
+    """Give an interrupt what its line says besides `interrupted`: how to go on."""
+    error.lkcfuse_hint = hint  # type: ignore[attr-defined]
+    return error
+
+
+def hint_of(error: BaseException) -> str | None:
+    """Return what `with_hint` gave an error, or one that it came from."""
+    seen: BaseException | None = error
+    while seen is not None:
+        hint = getattr(seen, "lkcfuse_hint", None)
+        if hint is not None:
+            return str(hint)
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
 def explain_signal(signum: int) -> tuple[str, int]:
     """Return the line and the exit code for a run that a signal ended."""
     word = "interrupted" if signum == signal.SIGINT else "terminated"
@@ -118,6 +135,11 @@ def _explain_usage(error: Exception) -> str:
     """Say what is wrong with the arguments and where the right ones are listed."""
     message = getattr(error, "format_message", lambda: str(error))()
     command = getattr(getattr(error, "ctx", None), "command_path", "lkcfuse")
+    if type(error).__name__ == "NoSuchOption":
+        message = f"there is no option {error.option_name}"  # type: ignore[attr-defined]
+        nearest = list(getattr(error, "possibilities", None) or ())
+        if nearest:  # the most similar one comes first
+            message += f": did you mean {nearest[0]}?"
     if type(error).__name__ == "NoArgsIsHelpError":
         message = "a command is missing"  # its own message is the whole help
     return f"{_one_line(message).rstrip('.')} (see '{command} --help')"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lkcfuse.cli.streams import check_stdout
-from lkcfuse.errors import UsageError
+from lkcfuse.errors import InputError, UsageError
 from lkcfuse.remote import is_url
 
 STREAM = "-"
@@ -26,13 +26,21 @@ class Words(NamedTuple):
     output: str
 
 
-def read_words(words: Sequence[str], output: str | None, *, split: bool, as_json: bool) -> Words:
+def read_words(
+    words: Sequence[str],
+    output: str | None,
+    *,
+    split: bool,
+    as_json: bool,
+    radiometric: bool = False,
+) -> Words:
     """Tell the words of a command apart.
 
     Args:
         words: The arguments, without the options.
         output: What `--output` was given.
         split: One file may hold both sources.
+        radiometric: A thermal camera's radiometric file may hold both.
         as_json: The result's record goes to standard output.
 
     Raises:
@@ -40,14 +48,18 @@ def read_words(words: Sequence[str], output: str | None, *, split: bool, as_json
     """
     _check_wildcards(words)
     _check_folders(words)
+    kind = _kind(words[0]) if radiometric else None
+    # Of two files each gives its part.
+    alone = split or (kind == "FLIR" and not (len(words) > 1 and Path(words[1]).exists()))
     if output is None:
-        raise UsageError(_without_output(words, split=split))
-    if len(words) == 1 and split:
+        raise UsageError(_without_output(words, split=split, alone=alone))
+    if len(words) == 1 and alone:
         words = (words[0], words[0])
     if len(words) == 1:
+        where = ", which DJI saves as a file of its own" if kind == "DJI" else ""
         raise UsageError(
             f"fuse takes two images and got one, {words[0]}: name the visible, CT, PET or SPECT "
-            "image after it"
+            f"image after it{where}"
         )
     if len(words) > 2:
         raise UsageError(
@@ -76,9 +88,21 @@ def check_folders(words: Sequence[str | None]) -> None:
             raise UsageError(f"batch takes two folders and got {word}: {_batch_line(given)}")
 
 
-def _without_output(words: Sequence[str], *, split: bool) -> str:
-    sources, rest = words[: 1 if split else 2], words[1 if split else 2 :]
-    if not rest and len(sources) < (1 if split else 2):
+def _kind(word: str) -> str | None:
+    """Return whose radiometric file a word names; None for others, and for what cannot be read."""
+    if word == STREAM or is_url(word):
+        return None
+    from lkcfuse.images.reading import radiometric_kind
+
+    try:
+        return radiometric_kind(word)
+    except InputError:
+        return None
+
+
+def _without_output(words: Sequence[str], *, split: bool, alone: bool) -> str:
+    sources, rest = words[: 1 if alone else 2], words[1 if alone else 2 :]
+    if not rest and len(sources) < (1 if alone else 2):
         return "fuse takes two images and an output: lkcfuse fuse A B -o fused.png"
     start = " ".join(["lkcfuse fuse", *map(shlex.quote, sources), *(["--split"] if split else [])])
     if len(rest) == 1 and not Path(rest[0]).exists():

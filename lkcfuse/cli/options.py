@@ -161,6 +161,7 @@ TileOption = Annotated[
         metavar="auto|off|N",
         help="Work in regions: where the memory asks for it, never, or of at most N pixels a "
         "side. The result is the same.",
+        autocompletion=completion.tiles,
     ),
 ]
 
@@ -194,6 +195,10 @@ PrecisionOption = Annotated[
 ]
 
 
+_LEAST_MEMORY = 1_000_000
+"""Bytes below which a number without a unit is taken for a mistake."""
+
+
 def inference_options(
     tile: str, memory: str | None, scratch: Path | None, precision: str
 ) -> InferenceOptions:
@@ -220,9 +225,12 @@ def _bytes(size: str) -> int:
     """Bytes of a size such as `4GB`, `1.5 GiB` or `800M`."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", size.strip().lower())
     if match is None:
-        raise UsageError(f"--memory {size} is no size: write it like 4GB or 800MB")
+        raise UsageError(f"--memory {size} is not a size: write it like 4GB or 800MB")
     number, unit, binary = match.groups()
     if len(number) > _DIGITS:
         raise UsageError(f"--memory has {len(number)} digits: write it like 4GB or 800MB")
     factor = 1024 if binary else 1000
-    return int(float(number) * factor ** " kmgt".index(unit or " "))
+    found = int(float(number) * factor ** " kmgt".index(unit or " "))
+    if not unit and 0 < found < _LEAST_MEMORY:
+        raise UsageError(f"--memory {size} is {found} bytes: did you mean {number}GB?")
+    return found

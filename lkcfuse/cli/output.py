@@ -7,6 +7,7 @@ Results go to stdout, everything else to stderr. Notes, warnings and progress va
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lkcfuse.cli.streams import escape, for_stdout
-from lkcfuse.notes import Note
+from lkcfuse.notes import CodedWarning, Note
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -25,6 +26,9 @@ _PROGRESS_DELAY_SECONDS = 1.0
 
 # Thousands of pairs have the same to say about each: the first few tell.
 _WARNINGS_SHOWN = 10
+
+# Below it, progress has no bar and no rates, so that it stays on one line.
+_NARROW_COLUMNS = 72
 
 ReportProgress = Callable[[float, float], None]
 """Called with (done, total), in any unit, as work goes on."""
@@ -37,6 +41,11 @@ def error(message: str) -> None:
 
 def _say(message: str) -> None:
     print(f"lkcfuse: {escape(message)}", file=sys.stderr, flush=True)
+
+
+def error_record(message: str, exit_code: int) -> None:
+    """Print the one JSON object that a failed run leaves on stdout when JSON was asked for."""
+    print(json.dumps({"error": message, "exit_code": exit_code}), flush=True)
 
 
 @dataclass(frozen=True)
@@ -87,10 +96,8 @@ class Output:
                 [column.upper() for column in columns],
                 *([for_stdout(str(row.get(column, ""))) for column in columns] for row in rows),
             ]
-            widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-            for line in cells:
-                padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-                print("  ".join(padded).rstrip())
+            for line in _aligned(cells, _terminal_columns()):
+                print(line)
             sys.stdout.flush()
 
     def note(self, message: str) -> None:
@@ -119,7 +126,8 @@ class Output:
             unit: What is counted (`pairs`): the count and the rate are shown too.
 
         Yields:
-            A function to call with (done, total); without a call the bar only pulses.
+            A function to call with (done, total). Without a call the bar only pulses; one of
+            bytes does not come up at all.
         """
         if self.quiet or not sys.stderr.isatty():
             yield lambda _done, _total: None
@@ -132,32 +140,51 @@ class Output:
 
 
 class Warnings:
-    """A `notify` callback that shows the first warnings, and at the end how many more there were.
+    """A `notify` callback for warnings about many files.
+
+    Of those with a code it shows the first one of each code, of others the first few; when it is
+    closed it counts those that it did not show.
 
     Args:
         out: How the command talks.
-        once: What was told before is not told again.
+        once: Do not repeat a line.
     """
 
     def __init__(self, out: Output, *, once: bool = False) -> None:
         self._out = out
-        self._count = 0
+        self._without_code = 0
+        self._by_code: dict[str, list[str]] = {}
         self._told: set[str] | None = set() if once else None
 
     def __call__(self, message: str) -> None:
-        """Show a line, if few warnings came before it or it is a note."""
+        """Show a line, unless others like it were shown before."""
         if self._told is not None:
             if message in self._told:
                 return
             self._told.add(message)
-        self._count += not isinstance(message, Note)
-        if isinstance(message, Note) or self._count <= _WARNINGS_SHOWN:
+        if isinstance(message, CodedWarning):
+            alike = self._by_code.setdefault(message.code, [])
+            alike.append(message)
+            shown = len(alike) == 1
+        elif isinstance(message, Note):
+            shown = True
+        else:
+            self._without_code += 1
+            shown = self._without_code <= _WARNINGS_SHOWN
+        if shown:
             self._out.notify(message)
 
     def close(self) -> None:
-        """Say how many were not shown."""
-        if self._count > _WARNINGS_SHOWN:
-            self._out.warn(f"{self._count - _WARNINGS_SHOWN} more warnings like these")
+        """Print one line for each kind of warning that was not shown every time."""
+        for code, alike in self._by_code.items():
+            if len(alike) == 2:
+                self._out.warn(alike[1])
+            elif len(alike) > 2:
+                first = alike[0].split(": ")[0]
+                self._out.warn(f"{len(alike)} warnings of this kind ({code}), the first: {first}")
+        self._by_code.clear()
+        if self._without_code > _WARNINGS_SHOWN:
+            self._out.warn(f"{self._without_code - _WARNINGS_SHOWN} more warnings like these")
 
 
 class _DelayedBar:
@@ -171,6 +198,7 @@ class _DelayedBar:
         self._bar: Progress | None = None
         self._position: tuple[float, float | None] = (0.0, None)
         self._closed = False
+        self._waits_for_total = False
         self._timer = threading.Timer(_PROGRESS_DELAY_SECONDS, self._show)
         self._timer.daemon = True
         self._timer.start()
@@ -180,6 +208,9 @@ class _DelayedBar:
             self._position = (done, total)
             if self._bar is not None:
                 self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+                if self._waits_for_total:
+                    self._waits_for_total = False
+                    self._bar.start()
 
     def close(self) -> None:
         self._timer.cancel()
@@ -201,36 +232,43 @@ class _DelayedBar:
             TimeRemainingColumn,
             TransferSpeedColumn,
         )
+        from rich.table import Column
         from rich.text import Text
+
+        console = Console(stderr=True)
+        narrow = console.width < _NARROW_COLUMNS
 
         class Count(ProgressColumn):
             """How many are done, and how many a second."""
 
             def __init__(self, unit: str) -> None:
                 self._unit = unit
-                super().__init__()
+                super().__init__(table_column=Column(no_wrap=True))
 
             def render(self, task: Task) -> Text:
+                total = "?" if task.total is None else f"{task.total:.0f}"
+                if narrow:
+                    return Text(f"{int(task.completed)}/{total}")
                 speed = task.finished_speed or task.speed
                 rate = "" if speed is None else f", {speed:.3g} {self._unit}/s"
-                total = "?" if task.total is None else f"{task.total:.0f}"
                 return Text(f"{int(task.completed)}/{total} {self._unit}{rate}")
 
         with self._lock:
             if self._closed:
                 return
             transfer: tuple[ProgressColumn, ...] = ()
-            if self._in_bytes:
+            if self._in_bytes and not narrow:
                 transfer = (DownloadColumn(), TransferSpeedColumn())
             elif self._unit is not None:
                 transfer = (Count(self._unit),)
+            name = Column(no_wrap=True, overflow="ellipsis", max_width=16 if narrow else None)
             self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.percentage:>3.0f}%"),
+                TextColumn("{task.description}", markup=False, table_column=name),
+                *(() if narrow else (BarColumn(),)),
+                TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True)),
                 *transfer,
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
+                TimeRemainingColumn(table_column=Column(no_wrap=True)),
+                console=console,
                 transient=True,
                 # On a terminal, results go above the bar. Elsewhere they are let alone, being the
                 # bytes of an image perhaps.
@@ -239,7 +277,37 @@ class _DelayedBar:
             done, total = self._position
             task = self._bar.add_task(escape(self._description), total=total)
             self._bar.update(task, completed=done)
-            self._bar.start()
+            # A file on this disk is there before anybody has counted its bytes.
+            self._waits_for_total = self._in_bytes and total is None
+            if not self._waits_for_total:
+                self._bar.start()
+
+
+def _terminal_columns() -> int | None:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _aligned(cells: Sequence[Sequence[str]], columns: int | None) -> Iterator[str]:
+    """Yield the lines of a table; one that is too wide is split into several, by columns.
+
+    Args:
+        cells: By line, by column; the first column is repeated in each part.
+        columns: Characters in a line of the terminal; None for any number.
+    """
+    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+    left = list(range(1, len(widths)))
+    while True:
+        shown, used = [0], widths[0]
+        while left and (
+            columns is None or len(shown) == 1 or used + 2 + widths[left[0]] <= columns
+        ):
+            used += 2 + widths[left[0]]
+            shown.append(left.pop(0))
+        for line in cells:
+            yield "  ".join(line[i].ljust(widths[i]) for i in shown).rstrip()
+        if not left:
+            return
+        yield ""
 
 
 def count(number: int, noun: str) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lkcfuse.metrics.cases import Plan as EvalPlan
     from lkcfuse.metrics.scoring import Scores
     from lkcfuse.metrics.table import Table
+    from lkcfuse.pairs import PairOptions
     from lkcfuse.report import Report, Section
 
 
@@ -52,6 +53,7 @@ def write_batch_report(
     *,
     task: Task,
     method: str,
+    options: PairOptions,
     settings: Section,
     run: dict[str, str],
     out: Output,
@@ -70,6 +72,7 @@ def write_batch_report(
         title=_title(task, [method]),
         task=task,
         method=method,
+        options=options,
         metrics=[metric.name for metric in select(task=task.name)],
         explain={
             outcome.pair.name: failures.explain(outcome.error)[0] or "failed"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lkcfuse.cli import completion
 from lkcfuse.cli.options import local_path
 from lkcfuse.errors import UsageError
 from lkcfuse.tasks import IR_VIS
@@ -74,6 +76,7 @@ class SourceOptions:
             help="The infrared image shows heat in false colours: a palette's name (iron, rainbow, "
             "jet, ...), a picture of its colour bar, or a table of R,G,B. auto recognises the "
             "usual ones.",
+            autocompletion=completion.palettes,
             show_default="auto for ir-vis, else off",
         ),
     ] = None
@@ -85,15 +88,15 @@ class SourceOptions:
         ),
     ] = False
     page: Annotated[
-        int,
+        Optional[str],  # noqa: UP045
         typer.Option(
             "--page",
-            metavar="N",
-            min=1,
-            help="Which page or frame to read of files that have several (TIFF, GIF).",
+            metavar="N|all",
+            help="Which page or frame to read of files that have several (TIFF, GIF, NPY); all "
+            "(fuse) fuses page by page into a TIFF of as many.",
             show_default="the first",
         ),
-    ] = 1
+    ] = None
     split: Annotated[
         bool,
         typer.Option(
@@ -102,6 +105,15 @@ class SourceOptions:
             "both may be one file.",
         ),
     ] = False
+    radiometric: Annotated[
+        str,
+        typer.Option(
+            "--radiometric",
+            metavar="auto|off",
+            help="A thermal camera's radiometric JPEG (FLIR) gives its temperatures as the first "
+            "picture, and its visible picture as the second; off takes the picture that it shows.",
+        ),
+    ] = "auto"
     resize: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -125,10 +137,20 @@ class SourceOptions:
         str,
         typer.Option(
             "--grid",
-            metavar="first|second",
-            help="Whose pixels the result of --transform has.",
+            metavar="first|second|finest",
+            help="Whose pixels the result of --transform or of a radiometric file has, or whose "
+            "voxels that of scans; finest is for scans.",
         ),
     ] = "first"
+    align: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--align",
+            metavar="off",
+            help="How scans are brought together: off trusts their coordinates although their "
+            "frames of reference differ.",
+        ),
+    ] = None
     no_metadata: Annotated[
         bool,
         typer.Option(
@@ -138,6 +160,15 @@ class SourceOptions:
             "applied.",
         ),
     ] = False
+
+    @property
+    def all_pages(self) -> bool:
+        """Whether every page of a stack is fused."""
+        return self.page is not None and self.page.strip().lower() == "all"
+
+    def takes_radiometric(self, task: str) -> bool:
+        """Whether a radiometric file alone makes a pair; only infrared images are such."""
+        return self.radiometric == "auto" and not self.split and task == IR_VIS.name
 
     def to_pair_options(self, task: str, *, scan: bool = False) -> PairOptions:
         """Return them as what is done to a pair.
@@ -153,22 +184,29 @@ class SourceOptions:
         from lkcfuse.images import ReadOptions
         from lkcfuse.pairs import PairOptions, read_transform
 
+        if self.align is not None:
+            raise UsageError("--align is for scans: leave it out for pictures")
         _check_choice("--resize", self.resize, ("first", "second"))
         _check_choice("--grid", self.grid, ("first", "second"))
+        _check_choice("--radiometric", self.radiometric, ("auto", "off"))
         if self.resize is not None and self.transform is not None:
             raise UsageError("--resize and --transform exclude each other: a transform scales too")
         for option, text in (("first", self.range_first), ("second", self.range_second)):
             _check_range(f"--range-{option}", text, scan=scan)
+        page = self._page_number()
         first, second = (
             ReadOptions(
                 value_range=value_range.strip().lower(),
                 nodata=self.nodata if nodata is None else nodata,
-                page=self.page,
+                page=page,
+                page_chosen=self.page is not None,
                 fourth_channel=fourth if self.split else None,
+                radiometric=part if self.takes_radiometric(task) else "off",
+                radiometric_grid="visible" if self.grid == "second" else "thermal",
             )
-            for value_range, nodata, fourth in (
-                (self.range_first, self.nodata_first, "only"),
-                (self.range_second, self.nodata_second, "drop"),
+            for value_range, nodata, fourth, part in (
+                (self.range_first, self.nodata_first, "only", "thermal"),
+                (self.range_second, self.nodata_second, "drop", "visible"),
             )
         )
         return PairOptions(
@@ -182,6 +220,13 @@ class SourceOptions:
             grid=self.grid,
             metadata=not self.no_metadata,
         )
+
+    def _page_number(self) -> int:
+        if self.page is None or self.all_pages:
+            return 1
+        if not re.fullmatch(r"0*[1-9][0-9]{0,8}", self.page.strip(), re.ASCII):
+            raise UsageError(f"--page {self.page}: give a number from 1 on, or all")
+        return int(self.page)
 
 
 def _check_range(option: str, text: str, *, scan: bool) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from lkcfuse.atomic import check_destination
-from lkcfuse.cli import completion
+from lkcfuse.cli import completion, failures
 from lkcfuse.cli.options import (
     DeviceOption,
     ForceOption,
@@ -19,9 +20,11 @@ from lkcfuse.cli.options import (
     local_path,
 )
 from lkcfuse.cli.output import Output, Warnings, count
-from lkcfuse.errors import UsageError
+from lkcfuse.errors import PartialError, UsageError
 
 if TYPE_CHECKING:
+    import torch
+
     from lkcfuse.models.checkpoint import Checkpoint
     from lkcfuse.training.config import TrainingConfig
     from lkcfuse.training.loop import TrainingData, TrainingResult
@@ -88,7 +91,8 @@ InitOption = Annotated[
     typer.Option(
         "--init",
         metavar="NAME|FILE",
-        help="Weights to start from.",
+        help="Weights to start from. The learning rate is then a tenth of the usual one, and the "
+        "normalisations keep their statistics.",
         autocompletion=completion.weights,
     ),
 ]
@@ -157,7 +161,7 @@ def train(
     from lkcfuse.training.claim import claim
     from lkcfuse.training.config import TrainingConfig
     from lkcfuse.training.recipe import Recipe, load_recipe
-    from lkcfuse.training.setup import gather, start_from
+    from lkcfuse.training.setup import INIT_SETTINGS, gather, start_from
     from lkcfuse.training.stages import run_recipe
 
     plan = load_recipe(recipe) if recipe else Recipe.of(TrainingConfig())
@@ -169,22 +173,29 @@ def train(
             f"the recipe {recipe} has {len(plan.stages)} stages, each with its own "
             f"{', '.join(given)}: take one of them with --stage, or write a recipe of your own"
         )
+    if init and not recipe:
+        plan = plan.map(lambda settings: settings.with_changes(**INIT_SETTINGS))
     plan = plan.map(
         lambda settings: settings.with_changes(
             tasks=tuple(tasks) if tasks else None, inner=width, kernels=_kernels(kernels), **own
         )
     )
     chosen = select_device(device)
-    count = thread_count(threads)
-    meter = _Meter(out, describe(chosen, threads=count))
+    thread_number = thread_count(threads)
+    computer = describe(chosen, threads=thread_number)
+    meter = _Meter(out, computer)
     warn = Warnings(out, once=True)
+
+    by_default = steps is None and minutes is None and recipe is None
 
     def find(settings: TrainingConfig) -> TrainingData:
         pairs = gather(settings, first=first, second=second, data=data, notify=warn)
+        if settings is plan.stages[0].config and not resume:
+            _say_length(out, plan, chosen, computer, by_default=by_default)
         meter.begin(settings, pairs)
         return pairs
 
-    with claim(output), use_threads(count):
+    with claim(output), use_threads(thread_number):
         start: Checkpoint | None = None
         if init:
             with out.progress("loading weights", in_bytes=True) as progress:
@@ -197,13 +208,14 @@ def train(
                     progress=progress,
                 )
         _check_output(output, plan, resume=resume, force=force)
-        with meter:
+        with _hint_of_resuming(), meter:
             result = run_recipe(
                 plan,
                 find,
                 output,
                 init=start,
                 resume=resume,
+                keep_start=force,
                 device=chosen,
                 on_progress=meter,
                 notes={"recipe": recipe + (f", stage {stage}" if stage else "")}
@@ -211,7 +223,7 @@ def train(
                 else None,
             )
     warn.close()
-    _report(out, result)
+    _report(out, result, output)
 
 
 def _two_folders(folders: list[Path] | None, data: Path | None) -> tuple[Path | None, Path | None]:
@@ -255,7 +267,7 @@ def _check_output(output: Path, recipe: Recipe, *, resume: bool, force: bool) ->
     files = run_files(output, recipe)
     if not resume:
         for path in files:
-            if path.exists():
+            if path.exists() and not _is_of_no_checkpoint(path, output):
                 raise UsageError(
                     f"{path} exists: --resume goes on with its run, --force starts anew"
                 )
@@ -268,6 +280,43 @@ def _check_output(output: Path, recipe: Recipe, *, resume: bool, force: bool) ->
             f"{output} exists, and no run that made it is known here ({log.name} is missing): "
             "there is nothing to resume; give another --output"
         )
+
+
+def _is_of_no_checkpoint(path: Path, output: Path) -> bool:
+    """Whether a file is the log of a run that ended without a checkpoint."""
+    from lkcfuse.training.log import is_unimproved, log_path
+
+    return path == log_path(output) and is_unimproved(output) and not output.exists()
+
+
+def _say_length(
+    out: Output, plan: Recipe, device: torch.device, computer: str, *, by_default: bool
+) -> None:
+    """Say how long the run is, in steps and in time; a trial takes a moment."""
+    if out.quiet:
+        return
+    from lkcfuse.training.estimate import estimate_seconds
+
+    by_steps = [estimate_seconds(stage.config, device=device) for stage in plan.stages]
+    times = [
+        seconds if stage.config.minutes is None else min(seconds, 60 * stage.config.minutes)
+        for seconds, stage in zip(by_steps, plan.stages, strict=True)
+    ]
+    default = " (the default; --steps or --minutes set another length)" if by_default else ""
+    bound = " at most" if times != by_steps else ""
+    out.note(
+        f"{count(plan.steps, 'step')}{bound}{default}: about {_duration(sum(times))} on {computer}"
+    )
+
+
+@contextmanager
+def _hint_of_resuming() -> Iterator[None]:
+    """Let the line of an interrupt say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        failures.with_hint(stop, "the same command with --resume goes on")
+        raise
 
 
 class _Meter:
@@ -337,16 +386,31 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def _report(out: Output, result: TrainingResult) -> None:
+def _report(out: Output, result: TrainingResult, output: Path) -> None:
     tables = {
         part: {task: table.to_dict() for task, table in scores.items()}
         for part, scores in (("choosing", result.choosing), ("reporting", result.reporting))
     }
-    lines = [f"{result.checkpoint}: weights of step {result.step}"]
+    lines = [f"{output}: weights of step {result.step}"]
+    unwritten = f"no step improved on the start: {output} is not written"
+    if result.checkpoint is None:
+        lines = [unwritten]
+    elif not result.improved:
+        lines = [f"no step improved on the start: {output} has the weights of the start"]
     for part, label in (("choosing", "kept aside"), ("reporting", "val")):
         for task, table in getattr(result, part).items():
             lines.extend(_table(f"{task}, {count(table.pairs, 'pair')} ({label})", table))
             for name, of_set in table.datasets.items():
                 lines.extend(_table(f"{name}, {count(of_set.pairs, 'pair')} ({label})", of_set))
-    record = {"checkpoint": str(result.checkpoint), "log": str(result.log), "step": result.step}
+    record = {
+        "checkpoint": None if result.checkpoint is None else str(result.checkpoint),
+        "log": str(result.log),
+        "step": result.step,
+        "improved": result.improved,
+    }
     out.result("\n".join(lines), {**record, **tables})
+    if result.checkpoint is None:
+        raise PartialError(
+            f"{unwritten}: give more pairs, more --steps or another --learning-rate; --force "
+            "writes the weights of the start"
+        )

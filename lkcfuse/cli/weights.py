@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from lkcfuse.cli import completion, output
+from lkcfuse.cli.help import Command, Group
 from lkcfuse.cli.options import JsonOption, ManifestOption, OfflineOption, QuietOption
 from lkcfuse.cli.output import Output
 from lkcfuse.errors import UsageError, WeightsError
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from lkcfuse.models.manifest import Manifest
     from lkcfuse.models.store import Store
 
-app = typer.Typer(help="List, fetch, verify and remove checkpoints.", rich_markup_mode=None)
+app = typer.Typer(
+    cls=Group, help="List, fetch, verify and remove checkpoints.", rich_markup_mode=None
+)
 
 NameArgument = Annotated[
     str,
@@ -59,7 +62,7 @@ def _group(ctx: typer.Context) -> None:
         raise typer.Exit(UsageError.exit_code)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_weights(
     task: OfTaskOption = None,
     manifest: ManifestOption = None,
@@ -91,7 +94,7 @@ def list_weights(
     out.table(("name", "tasks", "size", "state", "licence"), rows)
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     name: NameArgument,
     task: OfTaskOption = None,
@@ -109,7 +112,7 @@ def show(
         out.result(text, _describe(entry, known, store) | _card_fields(entry))
 
 
-@app.command()
+@app.command(cls=Command)
 def pull(
     names: NamesArgument = None,
     task: OfTaskOption = None,
@@ -143,12 +146,14 @@ def pull(
     # One that cannot be had is no reason to leave out the others.
     failures = [error for error in map(attempt, entries) if error is not None]
     for error in failures:
+        if as_json:
+            output.error_record(str(error), error.exit_code)
         output.error(str(error))
     if failures:
         raise typer.Exit(WeightsError.exit_code)
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     names: NamesArgument = None,
     manifest: ManifestOption = None,
@@ -186,7 +191,7 @@ def verify(
         raise typer.Exit(WeightsError.exit_code)
 
 
-@app.command("path")
+@app.command("path", cls=Command)
 def show_path(
     name: NameArgument,
     task: OfTaskOption = None,
@@ -201,7 +206,7 @@ def show_path(
         out.result(str(path), {"name": entry.name, "path": str(path)})
 
 
-@app.command("import")
+@app.command("import", cls=Command)
 def import_weights(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The source file, as published.")],
     name: Annotated[
@@ -231,7 +236,7 @@ def import_weights(
     out.result(f"{entry.name}  {path}", _describe(entry, known, store))
 
 
-@app.command()
+@app.command(cls=Command)
 def remove(
     names: Annotated[
         list[str],

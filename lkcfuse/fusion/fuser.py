@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     import torch
 
     from lkcfuse.fusion.model import FusionModel
+    from lkcfuse.fusion.volumes import FusedVolume
     from lkcfuse.inference import InferenceOptions, InferenceSession
     from lkcfuse.models import Manifest, ModelRecord
+    from lkcfuse.volumes import VolumeOptions
 
 _LOG = logging.getLogger(__name__)
 
@@ -440,6 +442,39 @@ class Fuser:
         )
         fused = sign(fused, self.task, weights)
         return stretch_image(fused) if processing.stretch else fused
+
+    def fuse_volume(
+        self,
+        first: Any,
+        second: Any,
+        *,
+        options: VolumeOptions | None = None,
+        progress: Progress | None = None,
+    ) -> FusedVolume:
+        """Fuse two scans, slice by slice on one grid; takes the extra `medical`.
+
+        Args:
+            first: The MRI: a path (NIfTI, NRRD, MetaImage, DICOM or the folder of a series), a
+                SimpleITK or nibabel image, or a tuple of an array and its affine, both as nibabel
+                has them.
+            second: The CT, PET or SPECT; likewise. It is resampled onto the first's grid.
+            options: Windows, colours, grid and plane; None for the defaults.
+            progress: Called with (done, total) slices.
+
+        Returns:
+            The fused scan: its `array` and `affine` as nibabel has them, or `to_sitk()`.
+
+        Raises:
+            InputError: A scan cannot be read, or the two cannot be compared.
+            UsageError: An option makes no sense, or a library is not installed.
+            LkcfuseError: As `load`.
+        """
+        from lkcfuse.fusion.volumes import fuse_scans, prepare_scans
+        from lkcfuse.volumes import VolumeOptions
+
+        options = options or VolumeOptions()
+        scans = prepare_scans(first, second, self.task, options, self.notify)
+        return fuse_scans(self, scans, options, progress)
 
     def _ready(
         self, progress: Progress | None = None

@@ -30,6 +30,7 @@ class Decoded:
         format: Name of the format, as Pillow calls it: `PNG`.
         notes: What the user should know, a line each.
         metadata: What the file says about the picture.
+        valid: (H, W): where there is data; None where only the samples tell.
     """
 
     samples: npt.NDArray[Any]
@@ -39,6 +40,7 @@ class Decoded:
     format: str = ""
     notes: list[str] = field(default_factory=list)
     metadata: Metadata = field(default_factory=Metadata)
+    valid: npt.NDArray[np.bool_] | None = None
 
     @property
     def has_alpha(self) -> bool:

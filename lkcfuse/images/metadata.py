@@ -1,6 +1,7 @@
 """What a file says about its picture, and which of it a fused image keeps.
 
-Kept are who took the picture when, where and with what (EXIF, GPS), and how large a pixel is.
+Kept are who took the picture when, where and with what (EXIF, GPS), how large a pixel is, and where
+on the map it lies (GeoTIFF).
 What describes the file and not the picture is not: the orientation, since pixels are turned upright
 when they are read; thumbnails and makers' notes, which point into the old file; sizes.
 """
@@ -35,6 +36,9 @@ _KEPT = (_DESCRIPTION, 271, 272, 306, 315, 33432, *_WINDOWS)
 # pixels that the fused image need not have.
 _LEFT_OUT = (37500, 40965, _PIXELS_ACROSS, _PIXELS_DOWN, 37396, 41492)
 
+# Pixel scale, tie points, transform; the keys of the map's coordinates (GeoTIFF 1.1).
+_MAP_GRID = (33550, 33922, 34264, 34735, 34736, 34737)
+
 # Programs keep the layout of their own files in the description.
 _LAYOUTS = ("ImageJ=", "<?xml", '{"shape"', "<OME")
 
@@ -57,6 +61,7 @@ class Metadata:
         picture: Tags on the picture as a whole: description, camera, date, artist, copyright.
         exposure: Tags of the EXIF directory: how it was taken.
         place: Tags of the GPS directory.
+        map_grid: GeoTIFF's tags, which tell where on the map each pixel lies; only TIFF holds them.
         resolution: Pixels per inch, (across, down); None where the file does not say.
         software: What made the picture, in ASCII; None for a source.
     """
@@ -64,6 +69,7 @@ class Metadata:
     picture: Tags = field(default_factory=dict)
     exposure: Tags = field(default_factory=dict)
     place: Tags = field(default_factory=dict)
+    map_grid: Tags = field(default_factory=dict)
     resolution: tuple[float, float] | None = None
     software: str | None = None
 
@@ -73,9 +79,14 @@ class Metadata:
 
     def scaled(self, down: float, across: float) -> Metadata:
         """Return it for a picture with so many times the pixels down and across."""
-        if self.resolution is None:
-            return self
-        return replace(self, resolution=(self.resolution[0] * across, self.resolution[1] * down))
+        resolution = self.resolution
+        if resolution is not None:
+            resolution = (resolution[0] * across, resolution[1] * down)
+        return replace(self, resolution=resolution, map_grid={})
+
+    def warped(self) -> Metadata:
+        """Return it for a picture on another grid, whose pixels may differ in size."""
+        return replace(self, resolution=None, map_grid={})
 
     def main_tags(self) -> dict[int, Any]:
         """Return the tags that stand in a file's main directory."""
@@ -154,7 +165,11 @@ def from_tiff(file: BinaryIO) -> Metadata:
         if unit is not None:
             across, down = float(exif[_X_RESOLUTION]), float(exif[_Y_RESOLUTION])
             resolution = _resolution(across * unit, down * unit)
-    return _collect(exif, resolution)
+    found = _collect(exif, resolution)
+    # A turned picture's rows are not those that the tags speak of.
+    if exif.get(ExifTags.Base.Orientation, 1) != 1:
+        return found
+    return replace(found, map_grid={tag: exif[tag] for tag in _MAP_GRID if tag in exif})
 
 
 def _resolution(across: float, down: float) -> tuple[float, float] | None:
@@ -177,7 +192,7 @@ def _collect(exif: PIL.Image.Exif, resolution: tuple[float, float] | None) -> Me
         exposure = _writable({tag: value for tag, value in found if tag not in _LEFT_OUT}, _EXIF)
     with suppress(Exception):
         place = _writable(exif.get_ifd(_GPS), _GPS)
-    metadata = Metadata(picture, exposure, place, resolution)
+    metadata = Metadata(picture, exposure, place, resolution=resolution)
     if len(metadata.to_exif((1, 1)) or b"") > _LARGEST:
         return Metadata(resolution=resolution)
     return metadata

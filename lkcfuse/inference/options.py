@@ -85,6 +85,6 @@ class InferenceOptions:
                 f"choose one of {', '.join(get_args(Precision))}"
             )
         if self.memory is not None and self.memory <= 0:
-            raise UsageError("the memory to use must be more than nothing")
+            raise UsageError(f"the memory is {self.memory} bytes: it must be positive")
         if self.memory is not None and self.memory > MOST_MEMORY:
-            raise UsageError(f"the memory to use must be less than {MOST_MEMORY} bytes")
+            raise UsageError(f"the memory must be less than {MOST_MEMORY} bytes")

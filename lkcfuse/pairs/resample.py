@@ -94,9 +94,7 @@ def warp_image(image: Image, size: tuple[int, int], to_source: Matrix) -> Image:
     warped = _resample(image, warp)
     inside = _inside(image.size, size, to_source)
     coverage = inside if warped.coverage is None else np.minimum(inside, warped.coverage)
-    metadata = image.metadata
-    if metadata is not None:
-        metadata = replace(metadata, resolution=None)  # it may differ from pixel to pixel
+    metadata = None if image.metadata is None else image.metadata.warped()
     return replace(warped, coverage=coverage if coverage.min() < 255 else None, metadata=metadata)
 
 

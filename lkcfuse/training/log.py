@@ -24,6 +24,14 @@ def is_finished(output: Path) -> bool:
     return last.startswith(b'{"kind": "finished"')
 
 
+def is_unimproved(output: Path) -> bool:
+    """Return whether the log beside `output` tells of a run that left no checkpoint."""
+    path = log_path(output)
+    if not is_finished(output):
+        return False
+    return path.read_bytes().rstrip().endswith(b'"checkpoint": null}')
+
+
 class RunLog:
     """Appends lines; what lies beyond the given length, left by a run that was killed, is cut.
 

@@ -86,18 +86,23 @@ class TrainingResult:
     """What a finished run leaves.
 
     Attributes:
-        checkpoint: The file with the best averaged weights.
+        checkpoint: The file with the best averaged weights; None if it was not kept.
         log: The log beside it.
-        step: The step the checkpoint is of.
+        step: The step that the weights are of.
         choosing: Its scores by task on the pairs that chose it.
         reporting: Its scores by task on the pairs that only report.
     """
 
-    checkpoint: Path
+    checkpoint: Path | None
     log: Path
     step: int
     choosing: dict[str, Validation]
     reporting: dict[str, Validation]
+
+    @property
+    def improved(self) -> bool:
+        """Whether any step was better than the start."""
+        return self.step > 0
 
 
 def train(
@@ -107,6 +112,7 @@ def train(
     *,
     init: Checkpoint | None = None,
     resume: bool = False,
+    keep_start: bool = True,
     device: torch.device | None = None,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
     notes: dict[str, str] | None = None,
@@ -124,6 +130,8 @@ def train(
         output: The checkpoint, `.safetensors`, in float16.
         init: Weights to start from, of the network that `config` describes.
         resume: Go on with the state beside `output`; where there is none, start.
+        keep_start: Leave the weights of the start where no step improved on them; otherwise no
+            checkpoint is left then.
         device: Where to train; the CPU if left out.
         on_progress: Told after every step and validation.
         notes: Further metadata of the checkpoint.
@@ -136,7 +144,7 @@ def train(
     """
     with torch.random.fork_rng(devices=[]):
         run = _Run(config, data, output, init, device or torch.device("cpu"), on_progress)
-        return run.run(resume=resume, notes=notes or {})
+        return run.run(resume=resume, keep_start=keep_start, notes=notes or {})
 
 
 def identity_of(
@@ -195,7 +203,7 @@ class _Run:
         for part in (data.training, data.choosing, data.reporting):
             _check_sizes(part)
 
-    def run(self, *, resume: bool, notes: dict[str, str]) -> TrainingResult:
+    def run(self, *, resume: bool, keep_start: bool, notes: dict[str, str]) -> TrainingResult:
         state = state_path(self.output)
         learner = Learner(self.network, self.average, self.optimizer)
         if not resume:
@@ -214,7 +222,7 @@ class _Run:
             elif self.log.is_short:
                 self.log.write("gap", step=self.counters.step)
             self._train(state, learner)
-            result = self._finish(notes)
+            result = self._finish(notes, keep_start=keep_start)
         state.unlink(missing_ok=True)
         return result
 
@@ -352,7 +360,7 @@ class _Run:
         }
         save_checkpoint(self.output, self.average, metadata=metadata, dtype=torch.float16)
 
-    def _finish(self, notes: dict[str, str]) -> TrainingResult:
+    def _finish(self, notes: dict[str, str], *, keep_start: bool) -> TrainingResult:
         """Report the best checkpoint's scores and write them into it."""
         best = load_network(self.output)
         self.average.load_state_dict(best.state_dict())
@@ -363,7 +371,12 @@ class _Run:
             for part, scores in (("choosing", choosing), ("reporting", reporting))
         }
         step = self.counters.best_step
-        self.log.write("finished", step=step, seconds=round(self.counters.seconds, 1), **tables)
+        seconds = round(self.counters.seconds, 1)
+        if step == 0 and not keep_start:
+            self.log.write("finished", step=step, seconds=seconds, **tables, checkpoint=None)
+            self.output.unlink()
+            return TrainingResult(None, self.log.path, step, choosing, reporting)
+        self.log.write("finished", step=step, seconds=seconds, **tables)
         self._save({**notes, "validation": json.dumps(tables)})
         return TrainingResult(self.output, self.log.path, step, choosing, reporting)
 

@@ -25,6 +25,9 @@ SLOPE_PAST_GOAL = 0.1
 DARKENING_WINDOW = 16
 # Levels that a window may lie below or above without a cost.
 DARKENING_FREE = 1.0
+# What is this bright in a source is what the eye looks for: calcium, bone, a lamp.
+HIGHLIGHT = 200.0
+HIGHLIGHT_FREE = 4.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class LossWeights:
             PET, without the grain of a PET under a bright MRI.
         brightening: As `darkening`, of what windows lie above the mean of the pixelwise maximum:
             folds drawn upwards only make the hot spots of a PET pale.
+        highlights: What pixels lie below the brighter source's where that has more than 200 levels,
+            beyond 4 levels: calcium in a CT that an MRI's detail would dim.
     """
 
     intensity: float = 0.1
@@ -85,6 +90,7 @@ class LossWeights:
     detail: float = 0.0
     detail_first: float = 0.0
     brightening: float = 0.0
+    highlights: float = 0.0
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -141,6 +147,14 @@ def brightening_term(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
     above = fused - torch.maximum(a, b)
     means = valid_filter(above, uniform_taps(DARKENING_WINDOW), step=DARKENING_WINDOW // 2)
     return (means - DARKENING_FREE).clamp_min(0).mean(dim=(1, 2, 3)) / 255
+
+
+def highlights_term(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return how far highlights lie below the brighter source's, per sample, as a share of 255."""
+    brighter = torch.maximum(a, b)
+    bright = (brighter > HIGHLIGHT).float()
+    short = (brighter - fused - HIGHLIGHT_FREE).clamp_min(0) * bright
+    return short.sum(dim=(1, 2, 3)) / bright.sum(dim=(1, 2, 3)).clamp_min(1) / 255
 
 
 @dataclass(frozen=True)
@@ -223,6 +237,7 @@ def fusion_loss(
         "detail": lambda: lost_detail(inside, a, b),
         "detail_first": lambda: lost_detail(inside, a, b, first_only=True),
         "brightening": lambda: brightening_term(fused, a, b),
+        "highlights": lambda: highlights_term(fused, a, b),
     }
     for name, quarter in (quarters or {}).items():
         terms[name] = partial(consistency_term, fused, quarter)

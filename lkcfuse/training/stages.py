@@ -67,6 +67,7 @@ def run_recipe(
     *,
     init: Checkpoint | None = None,
     resume: bool = False,
+    keep_start: bool = True,
     device: torch.device | None = None,
     on_progress: Callable[[StageProgress], None] = lambda _progress: None,
     notes: dict[str, str] | None = None,
@@ -82,6 +83,7 @@ def run_recipe(
         output: The checkpoint, `.safetensors`, in float16.
         init: Weights that stages without a start go on from.
         resume: Go on with what is beside `output`; where there is nothing, start.
+        keep_start: As `train` has it, for a recipe of one stage.
         device: Where to train; the CPU if left out.
         on_progress: Told after every step and validation.
         notes: Further metadata of the checkpoint.
@@ -109,6 +111,7 @@ def run_recipe(
                 path,
                 init=start,
                 resume=resume,
+                keep_start=keep_start or path != output,
                 device=device,
                 on_progress=_teller(recipe, index, done, on_progress),
                 notes=notes,

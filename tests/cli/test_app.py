@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import signal
@@ -245,6 +246,10 @@ def test_help_and_version_need_neither_torch_nor_numpy():
         ("lkcfuse train --recipe mri-c", ["mri-ct"]),
         ("lkcfuse batch --engine r", ["ray"]),
         ("lkcfuse eval --task ir", ["ir-vis"]),
+        ("lkcfuse eval --metrics Qab", ["Qabf"]),
+        ("lkcfuse eval --metrics VIF,SS", ["VIF,SSIM"]),
+        ("lkcfuse fuse --palette inf", ["inferno"]),
+        ("lkcfuse batch --tile o", ["off"]),
     ],
 )
 def test_completion(typed, offered):
@@ -261,6 +266,44 @@ def test_completion(typed, offered):
         check=False,
     )
     assert done.stdout.split() == offered
+
+
+@pytest.mark.parametrize(
+    ("words", "nearest"),
+    [
+        (("fuse", "--forze"), "--force"),
+        (("batch", "--metric", "m.csv"), "--metrics"),
+        (("fuse", "--out", "x.png"), "--output"),
+    ],
+)
+def test_an_unknown_option_names_the_nearest(lkcfuse, words, nearest):
+    done = lkcfuse(*words)
+    done.assert_fails(2, f"did you mean {nearest}?", "--help")
+    assert done.err.count("did you mean") == 1
+    assert "Possible options" not in done.err
+
+
+def test_memory_without_a_unit_is_not_taken_for_bytes(lkcfuse, scene):
+    words = ("fuse", "ir/1.png", "vis/1.bmp", "-o", "x.png", "--memory")
+    lkcfuse(*words, "4").assert_fails(2, "--memory 4 is 4 bytes: did you mean 4GB?")
+    lkcfuse(*words, "0GB").assert_fails(2, "positive")
+
+
+@pytest.mark.parametrize("words", [("fuse", "nope.png", "b.png", "-o", "x.png"), ("fuze",)])
+def test_json_has_an_object_for_an_error_too(lkcfuse, words):
+    done = lkcfuse(*words, "--json")
+    line = done.err.removeprefix("lkcfuse: error: ").removesuffix("\n")
+    assert json.loads(done.text) == {"error": line, "exit_code": done.code}
+    assert done.out.count(b"\n") == 1
+
+
+def test_json_of_a_batch_has_an_object_for_each_pair_and_no_other(lkcfuse, scene, settings):
+    (scene / "ir" / "1.png").write_bytes(b"broken")
+    done = lkcfuse("batch", "ir", "vis", "--json", *settings)
+    assert done.code == 1
+    records = [json.loads(line) for line in done.text.splitlines()]
+    assert sum("error" in record for record in records) == 1
+    assert all("status" in record for record in records)
 
 
 def test_a_name_too_long_is_told(lkcfuse, scene):

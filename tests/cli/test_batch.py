@@ -103,7 +103,7 @@ def test_dry_run_shows_pairs_and_outputs_and_writes_nothing(lkcfuse, scene):
         "name": "1", "status": "planned", "first": "ir/1.png", "second": "vis/1.bmp",
         "output": "fused/1.png",
     }  # fmt: skip
-    lkcfuse("batch", "ir", "vis", "--dry-run", "-q", *UNFIT).assert_fails(4, "does not exist")
+    lkcfuse("batch", "ir", "vis", "--dry-run", "-q", *UNFIT).assert_fails(4, __file__)
     absent = ("batch", "ir", "vis", "--dry-run", "--weights", "lkc-funet-vif")
     done = lkcfuse(*absent)
     assert (done.code, len(done.text.splitlines())) == (0, len(NAMES))
@@ -329,7 +329,10 @@ def test_ctrl_c_keeps_what_is_done(start, lkcfuse, tmp_path, settings, monkeypat
     process.send_signal(signal.SIGINT)
     _, seen = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert seen.splitlines()[-1] == b"lkcfuse: interrupted"
+    assert re.fullmatch(
+        rb"lkcfuse: interrupted: \d+ of 80 pairs done; run the same command to continue",
+        seen.splitlines()[-1],
+    )
     assert b"Traceback" not in seen
     kept = contents(tmp_path / "fused")
     assert 0 < len(kept) < 80
@@ -374,7 +377,8 @@ def test_a_signal_ends_it_whatever_a_reader_does(tmp_path, settings, signum, cod
         process.send_signal(signum)
         _, seen = process.communicate(timeout=60)
     assert process.returncode == code
-    assert seen.splitlines()[-1] in (b"lkcfuse: interrupted", b"lkcfuse: terminated")
+    last = seen.splitlines()[-1]
+    assert re.match(rb"lkcfuse: (interrupted|terminated): \d of \d pairs done; run the same", last)
     assert b"Traceback" not in seen
     assert contents(tmp_path / "fused").keys() == {"0.png", "1.png"}
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 
 import pytest
 
-from lkcfuse.cli.output import Output, error
-from lkcfuse.notes import Note
+from lkcfuse.cli.output import Output, Warnings, error
+from lkcfuse.notes import CodedWarning, Note
 
 ROWS = [{"name": "a", "size": 1, "hash": "x"}, {"name": "longer"}]
 
@@ -68,14 +69,10 @@ def test_progress_is_silent_where_there_is_no_terminal(capsys, out):
 
 def test_progress_ends_with_its_work(monkeypatch, capsys):
     """The bar comes up after a moment, is on stderr alone, and is gone when the block fails."""
-    monkeypatch.setattr("lkcfuse.cli.output._PROGRESS_DELAY_SECONDS", 0)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
+    be_a_terminal(monkeypatch)
     before = set(threading.enumerate())
     with pytest.raises(ZeroDivisionError), Output().progress("working") as report:  # noqa: PT012
-        for thread in threading.enumerate():
-            if isinstance(thread, threading.Timer):
-                thread.join()
+        wait_for_timers()
         report(1, 4)
         raise ZeroDivisionError
     printed = capsys.readouterr()
@@ -84,3 +81,84 @@ def test_progress_ends_with_its_work(monkeypatch, capsys):
     for thread in set(threading.enumerate()) - before:
         thread.join(timeout=10)  # rich's own is told to end, and does when it next wakes
         assert not thread.is_alive()
+
+
+def test_alike_warnings_are_one_line(capsys):
+    warn = Warnings(Output())
+    for index in range(12):
+        warn(CodedWarning("palette", f"ir/{index}.png shows heat: it is turned back"))
+    for index in range(2):
+        warn(CodedWarning("no-data", f"vis/{index}.png has no data: taken from the other"))
+    for index in range(13):
+        warn(f"line {index}")
+    warn(Note("a note"))
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "lkcfuse: warning: ir/0.png shows heat: it is turned back",
+        "lkcfuse: warning: vis/0.png has no data: taken from the other",
+        *(f"lkcfuse: warning: line {index}" for index in range(10)),
+        "lkcfuse: a note",
+    ]
+    warn.close()
+    assert capsys.readouterr().err.splitlines() == [
+        "lkcfuse: warning: 12 warnings of this kind (palette), the first: ir/0.png shows heat",
+        "lkcfuse: warning: vis/1.png has no data: taken from the other",
+        "lkcfuse: warning: 3 more warnings like these",
+    ]
+
+
+@pytest.mark.parametrize("columns", [10, 20, 28, 40, 200])
+def test_a_table_is_split_by_columns_on_a_narrow_terminal(monkeypatch, capsys, columns):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    rows = [
+        {"name": "lkc-funet", "size": "165 MB", "licence": "none stated"},
+        {"name": "mine", "size": "5 MB", "licence": "Apache-2.0"},
+    ]
+    Output().table(("name", "size", "licence"), rows)
+    parts = capsys.readouterr().out.split("\n\n")
+    assert len(parts) == (1 if columns >= 30 else 2)
+    for part in parts:
+        names = [line.split()[0] for line in part.splitlines()]
+        assert names == ["NAME", "lkc-funet", "mine"]
+    assert "none stated" in parts[-1]
+
+
+def be_a_terminal(monkeypatch):
+    """Make stderr a terminal; in the test itself, since pytest changes stderr after fixtures."""
+    monkeypatch.setattr("lkcfuse.cli.output._PROGRESS_DELAY_SECONDS", 0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+def wait_for_timers():
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join()
+
+
+def test_bytes_that_nobody_counts_show_no_progress(monkeypatch, capsys):
+    be_a_terminal(monkeypatch)
+    with Output().progress("loading weights", in_bytes=True):
+        wait_for_timers()
+    assert capsys.readouterr().err == ""
+    with Output().progress("loading weights", in_bytes=True) as report:
+        wait_for_timers()
+        report(1000, 5000)
+    assert "loading weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("unit", [{"in_bytes": True}, {"unit": "pairs"}, {}])
+def test_progress_is_one_line_at_40_columns(monkeypatch, capsys, unit):
+    be_a_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "40")
+    with Output().progress("looking at all values", **unit) as report:
+        wait_for_timers()
+        report(12_345, 23_456)
+    printed = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    lines = [line for line in re.split(r"[\r\n]+", printed) if line.strip()]
+    assert lines
+    for line in lines:
+        assert line.lstrip().startswith("looking")
+        assert len(line.rstrip()) <= 40
+        assert "53%" in line or "0%" in line or "--:--" in line

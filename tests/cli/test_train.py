@@ -37,7 +37,8 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "small.json"
-    path.write_text(json.dumps({"crops": [[48, 1]], "validate_every": 2}))
+    # Steps as few as these may well make the weights worse: the last ones count.
+    path.write_text(json.dumps({"crops": [[48, 1]], "validate_every": 2, "keep": "last"}))
     return path
 
 
@@ -191,9 +192,11 @@ def test_a_damaged_image_stops_before_anything_is_written(
     assert not list(tmp_path.glob("w.*"))
 
 
-def test_two_runs_do_not_share_an_output(lkcfuse: Run, data: Path, tmp_path: Path) -> None:
+def test_two_runs_do_not_share_an_output(
+    lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path
+) -> None:
     weights = tmp_path / "w.safetensors"
-    words = ("train", "--data", data, "-o", weights, "-q", *TINY)
+    words = ("train", "--data", data, "-o", weights, "--recipe", recipe, "-q", *TINY)
     with claim(weights):
         for more in ((), ("--resume",), ("--force",)):
             lkcfuse(*words, *more).assert_fails(2, "w.safetensors", "another run")
@@ -234,7 +237,8 @@ def test_what_is_odd_about_the_images_is_told_once(
     done = lkcfuse(*words)
     assert done.code == 0
     told = [line for line in done.err.splitlines() if "fills less than a quarter" in line]
-    assert len(told) == len(set(told)) == 6
+    assert len(told) == 2
+    assert "6 warnings of this kind (flat-range), the first: " in told[1]
 
 
 def test_names_that_are_no_text(lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path) -> None:
@@ -243,3 +247,82 @@ def test_names_that_are_no_text(lkcfuse: Run, data: Path, recipe: Path, tmp_path
     words = ("train", "--data", data, "-o", tmp_path / "w.safetensors", "--recipe", recipe, *TINY)
     done = lkcfuse(*words)
     assert done.code == 0, done.err
+
+
+def test_how_long_a_run_is_is_said_before_it_starts(
+    lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    words = ("train", "--data", data, "-o", tmp_path / "w.safetensors", "--recipe", recipe)
+    done = lkcfuse(*words, *TINY)
+    assert done.code in (0, 1), done.err
+    lines = done.err.splitlines()
+    (said,) = (line for line in lines if line.startswith("lkcfuse: 3 steps: about "))
+    assert said.endswith(" s on cpu (1 thread)")
+    assert lines.index(said) < min(i for i, line in enumerate(lines) if "step 0" in line)
+    assert "about" not in lkcfuse(*words, "--force", "-q", *TINY).err
+
+
+def test_the_default_length_is_said_to_be_one(
+    lkcfuse: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(plan: Any, find: Any, *_: object, **_settings: object) -> None:
+        find(plan.stages[0].config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lkcfuse.training.stages.run_recipe", stop)
+    words = ("train", "--data", data, "-o", tmp_path / "w.safetensors", *TINY[:-2])
+    done = lkcfuse(*words)
+    assert done.code == 130
+    assert "1000 steps (the default; --steps or --minutes set another length): about" in done.err
+    assert done.err.endswith("lkcfuse: interrupted: the same command with --resume goes on\n")
+    bound = lkcfuse(*words, "--minutes", "0.001")
+    assert "1000 steps at most: about 0 s on cpu" in bound.err
+
+
+@pytest.fixture
+def spoilt(data: Path, tmp_path: Path) -> tuple[object, ...]:
+    """A command whose steps make its weights worse: the rate is far too high."""
+    recipe = tmp_path / "spoiling.json"
+    settings = {"crops": [[48, 1]], "validate_every": 1, "ema": 0.0}
+    recipe.write_text(json.dumps({**settings, "learning_rate": 10.0, "warmup": 0.0}))
+    return ("train", "--data", data, "-o", tmp_path / "w.safetensors", "--recipe", recipe, *TINY)
+
+
+def test_weights_that_no_step_improved_are_not_written_without_force(
+    lkcfuse: Run, spoilt: tuple[object, ...], tmp_path: Path
+) -> None:
+    weights = tmp_path / "w.safetensors"
+    for _ in range(2):  # the log of such a run is in nobody's way
+        done = lkcfuse(*spoilt)
+        assert done.code == 1
+        first = done.text.splitlines()[0]
+        assert first == f"no step improved on the start: {weights} is not written"
+        assert "this network / maximum / mean" in done.text
+        assert "--force" in done.err.splitlines()[-1]
+        assert not weights.exists()
+    record = json.loads(lkcfuse(*spoilt, "--json").text)
+    assert (record["checkpoint"], record["improved"], record["step"]) == (None, False, 0)
+    done = lkcfuse(*spoilt, "--force")
+    assert done.code == 0
+    first = done.text.splitlines()[0]
+    assert first == f"no step improved on the start: {weights} has the weights of the start"
+    assert load_checkpoint(weights).config.inner == 2
+
+
+def test_weights_that_are_trained_already_learn_slowly_unless_told_otherwise(
+    lkcfuse: Run, data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    first = tmp_path / "a.safetensors"
+    start = ("train", "--data", data, "--threads", "1", "--steps", "1", "-q", "--force")
+    small = ("--width", "2", "--kernels", "5,3,3")
+    assert lkcfuse(*start, *small, "-o", first).code == 0
+
+    def settings(*words: object) -> tuple[float, float]:
+        output = tmp_path / "b.safetensors"
+        assert lkcfuse(*start, "--init", first, "-o", output, *words).code == 0
+        run = json.loads(output.with_suffix(".log.jsonl").read_text().splitlines()[0])
+        return run["settings"]["learning_rate"], run["settings"]["freeze_statistics"]
+
+    assert settings() == (1e-4, 0.0)
+    assert settings("--learning-rate", "0.002") == (0.002, 0.0)
+    assert settings("--recipe", recipe) == (1e-3, 0.3)

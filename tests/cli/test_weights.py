@@ -95,7 +95,9 @@ def test_pull_quiet_prints_nothing_and_json_one_object(lkcfuse, manifest):
 def test_pull_goes_on_after_one_that_cannot_be_had(lkcfuse, manifest):
     done = lkcfuse("weights", "pull", "gone", "tiny", "--quiet", "--json")
     assert done.code == 4
-    assert json.loads(done.text)["name"] == "tiny"
+    fetched, failed = map(json.loads, done.text.splitlines())
+    assert fetched["name"] == "tiny"
+    assert (failed["exit_code"], "gone.pth" in failed["error"]) == (4, True)
     assert done.err.count("lkcfuse: error: ") == 1
     assert "gone.pth: the server answers 404" in done.err
 

@@ -252,6 +252,38 @@ def test_what_would_burst_a_jpeg_is_left_out_as_a_whole(tmp_path, noise):
     write_image(read_image(path), tmp_path / "x.jpg")
 
 
+GEOTIFF = [
+    (33550, 12, 3, (0.5, 0.5, 0.0), True),
+    (33922, 12, 6, (0.0, 0.0, 0.0, 389000.0, 5820000.25, 0.0), True),
+    (34735, 3, 8, (1, 1, 1, 1, 3072, 0, 1, 25833), True),
+    (34737, 2, 6, b"ETRS|\0", True),
+]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_map_stays_where_it_lies(tmp_path, noise, dtype):
+    path = tmp_path / "map.tif"
+    array = noise(5, 7, 3).astype(dtype)
+    tifffile.imwrite(path, array, photometric="rgb", metadata=None, extratags=GEOTIFF)
+    there = written(read_image(path), tmp_path, "tif")
+    with tifffile.TiffFile(path) as before, tifffile.TiffFile(there) as after:
+        for code, *_ in GEOTIFF:
+            old, new = before.pages[0].tags[code], after.pages[0].tags[code]
+            assert (new.value, new.dtype, new.count) == (old.value, old.dtype, old.count)
+
+
+def test_a_map_that_is_turned_or_scaled_says_no_wrong_place(tmp_path, noise):
+    path = tmp_path / "map.tif"
+    turned = [*GEOTIFF, (274, 3, 1, 6, True)]
+    tifffile.imwrite(path, noise(5, 7), metadata=None, extratags=turned)
+    assert read_image(path).metadata.map_grid == {}
+    tifffile.imwrite(path, noise(5, 7), metadata=None, extratags=GEOTIFF)
+    metadata = read_image(path).metadata
+    assert metadata.map_grid.keys() == {33550, 33922, 34735, 34737}
+    assert metadata.scaled(2, 2).map_grid == {}
+    assert metadata.warped().map_grid == {}
+
+
 def test_another_byte_order_is_read(tmp_path, noise):
     path = tmp_path / "x.tif"
     tifffile.imwrite(path, noise(5, 7), byteorder=">", description="a street", metadata=None)

@@ -41,7 +41,7 @@ def test_folders(sources, folder):
     assert plan.notes == (
         f"no partner in {vis}: {ir / '3.png'}",
         f"no partner in {ir}: {vis / '4.png'}",
-        f"{theirs} holds no fused image for 1 of 2 pairs: day/2",
+        f"{theirs} holds no fused image for 1 of 2 pairs: day/1",
         f"of no pair: {theirs / '9.png'}",
         f"{truth} holds no ground truth for 1 of 2 pairs: 2",
     )

@@ -148,7 +148,7 @@ def test_pictures_zoom_and_pan_in_step(open_page):
     page = open_page()
     open_pair(page, "street 2")
     page.get_by_text("Side by side", exact=True).click()
-    planes = page.locator(".plane")
+    planes = page.locator(".plane:not([hidden])")
     assert planes.count() == 3
 
     def transforms():
@@ -188,6 +188,37 @@ def test_blinking_turns_from_one_picture_to_the_other_by_itself_and_by_hand(open
     assert top.evaluate(hidden) == stopped
     page.keyboard.press("Space")
     assert top.evaluate(hidden) != stopped
+
+
+def test_strength_mixes_results_with_the_second_source(open_page):
+    page = open_page()
+    open_pair(page, "street 3")
+    slider = page.get_by_role("slider", name="Strength")
+    result = page.locator(".plane.result").last
+    under = page.locator(".plane.result").last.evaluate_handle("(e) => e.previousSibling")
+    assert under.evaluate("(e) => e.hidden")
+    assert slider.input_value() == "1"
+    slider.fill("0.5")
+    assert result.evaluate("(e) => getComputedStyle(e).opacity") == "0.5"
+    assert not under.evaluate("(e) => e.hidden")
+    assert under.evaluate("(e) => e.getBoundingClientRect().x") == result.evaluate(
+        "(e) => e.getBoundingClientRect().x"
+    )
+    # What is seen is halfway between the two pictures.
+    read = """async ([top, below]) => {
+      const canvas = new OffscreenCanvas(8, 8).getContext("2d", { willReadFrequently: true });
+      const mean = () => canvas.getImageData(0, 0, 8, 8).data.reduce((sum, v) => sum + v) / 256;
+      const of = (image) => { canvas.drawImage(image, 0, 0, 8, 8); return mean(); };
+      return [of(top), of(below)];
+    }"""
+    fused, second = page.evaluate(read, [result.element_handle(), under])
+    assert fused != pytest.approx(second, abs=1), "or the test shows nothing"
+    page.locator("#stage").focus()
+    page.keyboard.press("s")
+    page.keyboard.press("n")
+    assert page.locator(".plane.result").first.evaluate("(e) => e.style.opacity") == "0.5"
+    slider.fill("1")
+    assert page.locator(".plane.result").first.evaluate("(e) => e.style.opacity") == "1"
 
 
 def test_who_wants_no_motion_gets_none_unasked(open_page):

@@ -21,6 +21,7 @@ from lkcfuse.training.losses import (
     fusion_loss,
     goal_term,
     gradient_term,
+    highlights_term,
 )
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -93,6 +94,8 @@ def test_every_term_is_lowered_by_following_its_gradient(field: str) -> None:
         fused = fused - 20
     if field == "brightening":
         fused = torch.maximum(a, b) + 20
+    if field == "highlights":
+        a, fused = a * 0 + 230, fused * 0 + 180
     of_quarter = field in ("consistency", "equivariance")
     quarters = {}
     if of_quarter:
@@ -167,6 +170,19 @@ def test_brightening_counts_what_lies_above_the_window_of_the_maximum_beyond_a_l
     folds = torch.where(stripes, 8.0, -8.0)
     assert brightening_term(b + folds, a, b).item() == 0
     assert brightening_term(b + folds + 8, a, b).item() == pytest.approx(7 / 255)
+
+
+def test_highlights_are_what_is_bright_in_either_source() -> None:
+    a, b = torch.full((1, 1, 20, 20), 60.0), torch.full((1, 1, 20, 20), 90.0)
+    assert highlights_term(a * 0, a, b).item() == 0, "nothing is that bright"
+    b[..., :2, :5] = 240
+    assert highlights_term(b, a, b).item() == 0
+    assert highlights_term(b - 4, a, b).item() == 0
+    assert highlights_term(b - 24, a, b).item() == pytest.approx(20 / 255)
+    assert highlights_term(b - 24, b, a).item() == pytest.approx(20 / 255)
+    dimmed = b.clone()
+    dimmed[..., :2, :4] -= 24  # four fifths of the highlights, whatever the size of the image
+    assert highlights_term(dimmed, a, b).item() == pytest.approx(16 / 255)
 
 
 def test_flat_excess_counts_only_where_both_sources_are_flat() -> None:

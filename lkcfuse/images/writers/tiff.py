@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lkcfuse.images.metadata import Metadata
 from lkcfuse.images.writers.extras import Extras
 
-_ASCII, _BYTE, _LONG = 2, 1, 4
+_BYTE, _ASCII, _SHORT, _LONG, _DOUBLE = 1, 2, 3, 4, 12
 _ENTRY_BYTES = 12
 _CLASSIC = b"II\x2a\0"
 
@@ -30,7 +30,7 @@ def encode(pixels: npt.NDArray[Any], extras: Extras) -> bytes | memoryview:
     size = pixels.shape[:2]
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     metadata = extras.metadata
-    tags = [] if metadata is None else _extra_tags(metadata.main_tags())
+    tags = [] if metadata is None else _extra_tags({**metadata.main_tags(), **metadata.map_grid})
     buffer = io.BytesIO()
     tifffile.imwrite(
         buffer,
@@ -65,6 +65,9 @@ def _extra_tags(tags: dict[int, Any]) -> list[tuple[int, int, int, Any, bool]]:
             found.append((code, _ASCII, len(text), text, True))
         elif isinstance(value, bytes):
             found.append((code, _BYTE, len(value), value, True))
+        elif isinstance(value, tuple) and value:
+            whole = all(isinstance(number, int) for number in value)
+            found.append((code, _SHORT if whole else _DOUBLE, len(value), value, True))
     return found
 
 

@@ -16,6 +16,7 @@ function startViewer() {
   onClick("viewer-fit", zoomToFit);
   onClick("viewer-actual", () => zoomToActual());
   byId("viewer-speed").addEventListener("input", () => setPlaying(viewer.playing));
+  byId("viewer-strength").addEventListener("input", (event) => setStrength(event.target.value));
   for (const radio of document.querySelectorAll("[name=mode]")) {
     radio.addEventListener("change", () => setMode(radio.value));
   }

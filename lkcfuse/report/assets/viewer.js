@@ -8,6 +8,7 @@ const viewer = {
   right: null,
   mode: "divider",
   divider: 0.5, // part of the pane's width
+  strength: 1, // of results over the second source, as --strength
   flipped: false,
   timer: null,
   playing: false,
@@ -58,7 +59,7 @@ function setHash(hash) {
 /** Keep what was compared where this pair has it; else the second source and the first result. */
 function choosePictures() {
   const keys = viewer.pictures.map((picture) => picture.key);
-  const result = keys.find((key) => key.startsWith("method:"));
+  const result = viewer.pictures.find(isResult)?.key;
   if (!keys.includes(viewer.left)) viewer.left = keys[0] ?? null;
   if (!keys.includes(viewer.right)) viewer.right = result ?? keys[1] ?? keys[0] ?? null;
   for (const side of ["left", "right"]) {
@@ -69,6 +70,8 @@ function choosePictures() {
     );
   }
 }
+
+const isResult = ({ key }) => key.startsWith("method:");
 
 const pictureBy = (key) => viewer.pictures.find((picture) => picture.key === key);
 
@@ -89,6 +92,7 @@ function buildStage() {
   stage.dataset.mode = viewer.mode;
   byId("viewer-choice").hidden = viewer.mode === "all";
   byId("viewer-blinking").hidden = viewer.mode !== "blink";
+  byId("viewer-mixing").hidden = !pictureBy("second") || !viewer.pictures.some(isResult);
   if (!viewer.pictures.length) {
     const reasons = Object.values(pairs[viewer.index].missing);
     const why = reasons.length ? reasons : ["There is no picture of this pair in this page."];
@@ -108,22 +112,24 @@ function buildStage() {
 }
 
 function pane(pictures) {
-  const layers = pictures.map((picture) =>
-    element(
-      "div",
-      { class: "layer" },
-      element("img", {
-        class: "plane",
-        src: pictureUrl(picture),
-        alt: `${picture.label} image of ${pairs[viewer.index].name}`,
-        draggable: "false",
-      }),
-    ),
-  );
+  const layers = pictures.map((picture) => element("div", { class: "layer" }, ...planes(picture)));
   const labels = pictures.map((picture, place) =>
     element("span", { class: place ? "tag right" : "tag", "aria-hidden": "true" }, picture.label),
   );
   return element("div", { class: "pane" }, ...layers, ...labels);
+}
+
+/** A picture, and below a result the second source, which shows through it at less than full strength. */
+function planes(picture) {
+  const own = plane(picture, `${picture.label} image of ${pairs[viewer.index].name}`);
+  const second = pictureBy("second");
+  if (!isResult(picture) || !second) return [own];
+  own.classList.add("result");
+  return [plane(second, ""), own];
+}
+
+function plane(picture, text) {
+  return element("img", { class: "plane", src: pictureUrl(picture), alt: text, draggable: "false" });
 }
 
 function dividerHandle([left, right]) {
@@ -165,6 +171,11 @@ function draw() {
     plane.style.height = `${size.height}px`;
     plane.style.transform = text;
     plane.classList.toggle("pixels", scale >= 3);
+  }
+  for (const result of stage.querySelectorAll(".result")) {
+    result.style.opacity = viewer.strength;
+    // Unseen at full strength, when it could only show through where the result is transparent.
+    result.previousSibling.hidden = viewer.strength === 1;
   }
   byId("viewer-zoom").textContent = `${Math.round(scale * 100)}%`;
   byId("viewer-out").disabled = view.zoom <= 1;
@@ -214,6 +225,12 @@ function setMode(mode) {
   viewer.mode = mode;
   for (const radio of document.querySelectorAll("[name=mode]")) radio.checked = radio.value === mode;
   buildStage();
+}
+
+function setStrength(strength) {
+  viewer.strength = Number(strength);
+  byId("viewer-strength").setAttribute("aria-valuetext", `${Math.round(100 * viewer.strength)} percent`);
+  draw();
 }
 
 function swapSides() {
