@@ -41,7 +41,7 @@ class Plan:
         pairs: In the order they are worked through.
         only_first: Files of the first folder without a partner.
         only_second: Likewise of the second.
-        notes: What the user should know about the folders, a line each.
+        notes: What the user should know about the folders, one line each.
         shard: (K, N) where this is the K-th of N parts that run side by side; None for a whole.
     """
 
@@ -68,7 +68,9 @@ class Plan:
             UsageError: K is not from 1 to N.
         """
         if not 1 <= number <= count:
-            raise UsageError(f"shard {number}/{count} makes no sense: K/N goes from 1/N to N/N")
+            raise UsageError(
+                f"--shard {number}/{count}: shards count from 1 to {count} (Slurm: --array=1-N)"
+            )
         return replace(self, pairs=self.pairs[number - 1 :: count], shard=(number, count))
 
 
@@ -161,7 +163,7 @@ def plan_list(
     """
     chosen = choose_format(None, format)
     if not listed:
-        raise InputError("no pairs are listed: give at least one")
+        raise InputError("the list is empty: give at least one pair")
     if folders is not None:
         check_outside(output, *folders)
     first_folder, second_folder = folders or (Path(), Path())
@@ -193,7 +195,7 @@ def _understand(folder: Location, text: str) -> str:
         if understood.startswith("~") and "/" in understood:
             understood = os.path.expanduser(understood)  # noqa: PTH111 - leaves an unknown user's
     if PurePosixPath(understood).name in ("", "..") or understood.endswith("/"):
-        raise InputError(f"'{text}' is listed, which is a folder: list files of images")
+        raise InputError(f"'{text}' in the list is a folder: list image files")
     return understood
 
 
@@ -257,7 +259,9 @@ def check_pairs(pairs: Sequence[PlannedPair], *, alone: bool = False) -> None:
     sources = {_real(path) for pair in pairs for path in (pair.first, pair.second)}
     for pair in pairs:
         if not alone and _real(pair.first) == _real(pair.second):
-            raise UsageError(f"{pair.first} and {pair.second} are the same file: no pair to fuse")
+            raise UsageError(
+                f"{pair.first} and {pair.second} are the same file: give two different images"
+            )
         other = writers.setdefault(os.path.normcase(str(pair.output)), pair)
         if other is not pair:
             raise UsageError(

@@ -140,6 +140,6 @@ def method_name(folder: Location) -> str:
 
 def _killed() -> ResourceError:
     return ResourceError(
-        "a process that computes metrics was killed, by want of memory most likely: the images "
-        "are kept; run again without --metrics, or see 'lkcfuse eval --workers 1'"
+        "a process that computes metrics was killed, most likely for lack of memory: the "
+        "images are kept; run again without --metrics, or see 'lkcfuse eval --workers 1'"
     )

@@ -76,10 +76,10 @@ def fuse(
 ) -> None:
     """Fuse two registered images of one scene, A and B, into one.
 
-    A FLIR camera's radiometric JPEG is both at once. Else both must have the same size, or --resize
-    or --transform brings them to one. Colour comes from B; a coloured A is reduced to its luma.
-    16-bit sources give a 16-bit result where its format can hold it. A and B may be scans: NIfTI,
-    NRRD, MetaImage, DICOM, or folders of DICOM series.
+    Both must have the same size, unless --resize or --transform is given; one radiometric JPEG of
+    a FLIR camera holds both. Colour comes from B; a coloured A is reduced to its luma. 16-bit
+    sources give a 16-bit result where its format can hold it. A and B may be scans: NIfTI, NRRD,
+    MetaImage, DICOM, or folders of DICOM series.
     """
     started = time.perf_counter()
     out = Output(as_json, quiet)
@@ -214,8 +214,8 @@ def _note_of_task(ctx: typer.Context, pair: Pair, out: Output) -> None:
     by_default = source is None or source.name != "COMMANDLINE"
     if by_default and not pair.first.is_coloured() and not pair.second.is_coloured():
         out.note(
-            "both images are grey and --task is left out: they are taken for infrared and visible; "
-            "for MRI and CT give --task mri-ct"
+            "both images are grey and --task was not given: assuming infrared and visible; "
+            "for MRI and CT, give --task mri-ct"
         )
 
 

@@ -43,7 +43,7 @@ def check_batch_report(
     check_report(path, used=used, force=force, to_be_made=plan.folder)
     if method_name(plan.folder) in BASELINES:
         raise UsageError(
-            f"{plan.folder} is called like a baseline of the report: choose another folder with -o"
+            f"{plan.folder} has the name of a baseline in the report: choose another folder with -o"
         )
 
 

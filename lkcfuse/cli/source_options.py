@@ -45,8 +45,8 @@ class SourceOptions:
         typer.Option(
             "--nodata",
             metavar="VALUE",
-            help="A value that stands for no data, in the files' own numbers: there the other "
-            "picture is taken.",
+            help="Value that marks missing data, in the files' own units: the other image is "
+            "used there.",
             show_default="what the file says",
         ),
     ] = None
@@ -65,7 +65,7 @@ class SourceOptions:
             metavar="S",
             min=0,
             max=1,
-            help="How much of the fusion there is in the result: 0 is the second picture.",
+            help="Weight of the fusion in the result; 0 gives the second image.",
         ),
     ] = 1.0
     palette: Annotated[
@@ -84,7 +84,7 @@ class SourceOptions:
         bool,
         typer.Option(
             "--fail-on-warning",
-            help="Do not fuse a pair that there is something to warn of: exit with 1.",
+            help="Do not fuse a pair that causes a warning; exit with 1.",
         ),
     ] = False
     page: Annotated[
@@ -178,7 +178,7 @@ class SourceOptions:
             scan: A range may be found by looking at all files.
 
         Raises:
-            UsageError: One of them makes no sense.
+            UsageError: One of them is not valid.
             InputError: The file of the transform or of the palette cannot be used.
         """
         from lkcfuse.images import ReadOptions
@@ -234,7 +234,7 @@ def _check_range(option: str, text: str, *, scan: bool) -> None:
 
     if text.strip().lower() == "scan":
         if not scan:
-            raise UsageError(f"{option} scan looks at a whole folder, which is for batch")
+            raise UsageError(f"{option} scan needs a folder of images, so it works with batch only")
         return
     try:
         parse_value_range(text)

@@ -28,7 +28,7 @@ class Decoded:
         icc_profile: The file's colour profile, of whatever colour space.
         nodata: The value that the file says stands for no data, in its own numbers.
         format: Name of the format, as Pillow calls it: `PNG`.
-        notes: What the user should know, a line each.
+        notes: What the user should know, one line each.
         metadata: What the file says about the picture.
         valid: (H, W): where there is data; None where only the samples tell.
     """

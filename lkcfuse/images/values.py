@@ -40,7 +40,7 @@ def to_image(decoded: Decoded, options: ReadOptions, name: str) -> Image:
 
     Raises:
         InputError: Its values cannot be used as they are, or the palette's file cannot.
-        UsageError: The range that was asked for makes no sense, or no palette has that name.
+        UsageError: The range that was asked for is not valid, or no palette has that name.
     """
     notes: list[str] = [
         line if isinstance(line, CodedWarning) else CodedWarning("file", line)

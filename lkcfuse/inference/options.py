@@ -45,9 +45,10 @@ def check_threads(threads: int | None) -> int | None:
     Raises:
         UsageError: The number is below 1, or far beyond any machine's.
     """
-    if threads is not None and not 1 <= threads <= MOST_THREADS:
-        given = "so many" if threads > MOST_THREADS else threads
-        raise UsageError(f"{given} threads cannot compute: give from 1 to {MOST_THREADS}")
+    if threads is not None and threads > MOST_THREADS:
+        raise UsageError(f"the number of threads is too large: give {MOST_THREADS} at most")
+    if threads is not None and threads < 1:
+        raise UsageError(f"the number of threads is {threads}: give 1 or more")
     return threads
 
 
@@ -85,6 +86,6 @@ class InferenceOptions:
                 f"choose one of {', '.join(get_args(Precision))}"
             )
         if self.memory is not None and self.memory <= 0:
-            raise UsageError(f"the memory is {self.memory} bytes: it must be positive")
+            raise UsageError(f"the memory must be positive, and {self.memory} bytes were given")
         if self.memory is not None and self.memory > MOST_MEMORY:
             raise UsageError(f"the memory must be less than {MOST_MEMORY} bytes")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lkcfuse.metrics.table import Table
 
 FIRST, SECOND, REFERENCE = "first", "second", "reference"
-"""Pictures of a pair that are no method's; a method's is called `method:` and its name."""
+"""Pictures of a pair that are not a method's; a method's is called `method:` and its name."""
 
 Values = Mapping[str, float | None]
 
@@ -71,7 +71,7 @@ class Report:
         pairs: In the order of the table.
         settings: With what the images were made, and the versions.
         baselines: The baselines that were scored.
-        notes: What the reader should know, a line each.
+        notes: What the reader should know, one line each.
     """
 
     title: str

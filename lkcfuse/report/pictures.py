@@ -102,7 +102,7 @@ def make_pictures(
     """Yield the pictures of each pair, in order.
 
     Args:
-        pairs: The pairs to picture; a file that cannot be read is told of, and passed over.
+        pairs: The pairs to picture; a file that cannot be read is told of, and skipped.
         progress: Called with (pairs done, pairs in all).
     """
     room = int(TOTAL_BYTES / _BASE64) // max(1, len(pairs))

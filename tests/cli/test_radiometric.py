@@ -204,7 +204,7 @@ def test_a_folder_without_such_files_is_one_line(lkcfuse, settings, tmp_path, mo
     (tmp_path / "shots" / "DJI_1_T.JPG").write_bytes(make_dji())
     lkcfuse("batch", "shots", *settings).assert_fails(3, "DJI saves the visible pictures")
     off = ["--radiometric", "off", *settings]
-    lkcfuse("batch", "shots", *off).assert_fails(2, "pairs come from two")
+    lkcfuse("batch", "shots", *off).assert_fails(2, "batch needs two folders")
     lkcfuse("batch", "shots", "-o", "shots/fused", *settings).assert_fails(2, "is inside")
 
 

@@ -101,7 +101,7 @@ def test_what_cannot_be_planned(sources, folder, tmp_path):
         plan_paths(ir, vis, [ours, folder("strangers", "7.png")], None)
     with pytest.raises(InputError, match="holds a ground truth for none of the 2 pairs"):
         plan_paths(ir, vis, [ours], folder("truth", "7.png"))
-    with pytest.raises(InputError, match=r"ir and .*elsewhere hold no pair: .*of one stem"):
+    with pytest.raises(InputError, match=r"ir and .*elsewhere hold no pair: .*with the same stem"):
         plan_paths(ir, folder("elsewhere", "7.png"), [ours], None)
 
 
