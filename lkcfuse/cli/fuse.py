@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from lkcfuse.cli.fuse_scans import are_scans, fuse_two_scans
+from lkcfuse.cli.fuse_stack import fuse_stack
 from lkcfuse.cli.fuse_words import STREAM, read_words
 from lkcfuse.cli.option_groups import with_groups
 from lkcfuse.cli.options import (
@@ -75,9 +76,10 @@ def fuse(
 ) -> None:
     """Fuse two registered images of one scene, A and B, into one.
 
-    Both must have the same size, or --resize or --transform brings them to one. Colour comes from
-    B; a coloured A is reduced to its luma. 16-bit sources give a 16-bit result where its format can
-    hold it. A and B may be scans: NIfTI, NRRD, MetaImage, DICOM, or folders of DICOM series.
+    Both must have the same size, unless --resize or --transform is given; one radiometric JPEG of
+    a FLIR camera holds both. Colour comes from B; a coloured A is reduced to its luma. 16-bit
+    sources give a 16-bit result where its format can hold it. A and B may be scans: NIfTI, NRRD,
+    MetaImage, DICOM, or folders of DICOM series.
     """
     started = time.perf_counter()
     out = Output(as_json, quiet)
@@ -113,9 +115,14 @@ def fuse(
         )
         return
     scans.refuse_for_pictures()
-    first, second, destination = read_words(
-        words, target_word, split=sources.split, as_json=as_json
+    found = read_words(
+        words,
+        target_word,
+        split=sources.split,
+        radiometric=sources.takes_radiometric(task),
+        as_json=as_json,
     )
+    first, second, destination = found
 
     from lkcfuse.images import check_output, write_image
     from lkcfuse.notes import warning_records
@@ -124,12 +131,19 @@ def fuse(
     options = sources.to_pair_options(task)
     fuser = make_fuser()
     target = None if destination == STREAM else destination
-    check_output(target, format=format_name, overwrite=force, make_folder=True)
-    other = None if sources.split and first == second else second
+    if not sources.all_pages:
+        check_output(target, format=format_name, overwrite=force, make_folder=True)
+    # One file may hold both.
+    other = None if first == second and _holds_both(first, sources, task) else second
     check_files(*(None if word == STREAM else word for word in (first, other, destination)))
+    if sources.all_pages:
+        fuse_stack(fuser, found, options, out, format_name=format_name, force=force)
+        return
     pair = prepare_pair(_read(first, options.first), _read(second, options.second), options)
     check_output(target, format=format_name, overwrite=force, size=pair.size, make_folder=True)
     _note_of_task(ctx, pair, out)
+    if first != second and sources.takes_radiometric(task):
+        _note_of_radiometric(first, second, out)
     with out.progress("loading weights", in_bytes=True) as report:
         fuser.load(progress=report)
     height, width = pair.size
@@ -164,6 +178,29 @@ def fuse(
     out.result(destination, record)
 
 
+def _holds_both(word: str, sources: SourceOptions, task: str) -> bool:
+    from lkcfuse.images.reading import radiometric_kind
+
+    if sources.split or word == STREAM:
+        return sources.split
+    return sources.takes_radiometric(task) and radiometric_kind(local_path(word)) == "FLIR"
+
+
+def _note_of_radiometric(first: str, second: str, out: Output) -> None:
+    """Say what is taken of a radiometric file that is given beside another one."""
+    from lkcfuse.images.reading import radiometric_kind
+
+    for word, part in (
+        (first, "its temperatures are taken"),
+        (second, "its visible picture is taken"),
+    ):
+        if word != STREAM and radiometric_kind(local_path(word)) == "FLIR":
+            out.note(
+                f"{word} is a radiometric FLIR file: {part}, not the picture that it shows, which "
+                "--radiometric off takes"
+            )
+
+
 def _check_task_of_scans(ctx: typer.Context) -> None:
     """Ask for the task where nobody said: no scan is an infrared picture."""
     source = ctx.get_parameter_source("task")
@@ -177,8 +214,8 @@ def _note_of_task(ctx: typer.Context, pair: Pair, out: Output) -> None:
     by_default = source is None or source.name != "COMMANDLINE"
     if by_default and not pair.first.is_coloured() and not pair.second.is_coloured():
         out.note(
-            "both images are grey and --task is left out: they are taken for infrared and visible; "
-            "for MRI and CT give --task mri-ct"
+            "both images are grey and --task was not given: assuming infrared and visible; "
+            "for MRI and CT, give --task mri-ct"
         )
 
 

@@ -69,7 +69,7 @@ class Fuser:
         manifest: A further manifest of weights, read or by its path.
         offline: Never fetch weights from the network.
         options: How to run the network: tiles, memory, precision.
-        notify: Told, a line each, what the user should know; left out, such lines are logged as
+        notify: Told, one line each, what the user should know; left out, such lines are logged as
             warnings.
 
     Raises:
@@ -170,7 +170,7 @@ class Fuser:
             This fuser.
 
         Raises:
-            UsageError: The device's name or the number of threads makes no sense.
+            UsageError: The device's name or the number of threads is not valid.
             ResourceError: The device is absent.
             WeightsError: The weights are unknown, unreachable or damaged.
         """
@@ -271,7 +271,7 @@ class Fuser:
 
         Returns:
             As many channels as the second image has, if the task keeps chroma; else one. A grey
-            image that is no batch is (H, W) as an array, and (1, H, W) as a tensor. Of the
+            image that is not a batch is (H, W) as an array, and (1, H, W) as a tensor. Of the
             sources' type; where they differ, of the one that holds both (`result_type`). A tensor
             is on the second source's device, and carries no gradient: see `FusionModel`.
 
@@ -292,8 +292,8 @@ class Fuser:
             batches = [split_batch(name, batch) for name, batch in self._named(first, second)]
             if len(batches[0]) != len(batches[1]):
                 raise InputError(
-                    f"the batches have {len(batches[0])} and {len(batches[1])} images: give as "
-                    "many of both"
+                    f"the batches have {len(batches[0])} and {len(batches[1])} images: give "
+                    "the same number of both"
                 )
             fused = [
                 self._fuse_arrays(one, other, invert_first, progress)
@@ -425,12 +425,12 @@ class Fuser:
         inputs = pair.stack(processing.channel_order, invert_first=invert_first)
         processing.scale_in_place(inputs)
         output = session.run(inputs, progress=progress)
-        del inputs  # of a large image it is no small part of the memory
-        # A value that is no number makes a bound none; a mask would be as large as an image.
+        del inputs  # of a large image they are a large part of the memory
+        # NaN makes a bound NaN; a mask would be as large as an image.
         if not np.isfinite([output.min(), output.max()]).all():
             raise WeightsError(
-                f"weights '{weights.name}' give values that are no numbers for "
-                f"{pair.first.name} and {pair.second.name}: choose others"
+                f"weights '{weights.name}' give NaN or infinite values for {pair.first.name} "
+                f"and {pair.second.name}: choose other weights"
             )
         processing.unit_in_place(output)
         np.clip(output, 0, 1, out=output)
