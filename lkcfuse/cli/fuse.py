@@ -31,10 +31,10 @@ from lkcfuse.cli.options import (
 )
 from lkcfuse.cli.output import Output
 from lkcfuse.cli.source_options import SourceOptions
+from lkcfuse.cli.task_note import note_of_task
 
 if TYPE_CHECKING:
     from lkcfuse.images import Image, ReadOptions
-    from lkcfuse.pairs import Pair
 
 
 @with_groups
@@ -105,7 +105,7 @@ def fuse(
     check_files(*(None if word == STREAM else word for word in (first, other, destination)))
     pair = prepare_pair(_read(first, options.first), _read(second, options.second), options)
     check_output(target, format=format_name, overwrite=force, size=pair.size, make_folder=True)
-    _note_of_task(ctx, pair, out)
+    note_of_task(ctx, pair, out)
     with out.progress("loading weights", in_bytes=True) as report:
         fuser.load(progress=report)
     height, width = pair.size
@@ -138,17 +138,6 @@ def fuse(
         "seconds": round(time.perf_counter() - started, 3),
     }
     out.result(destination, record)
-
-
-def _note_of_task(ctx: typer.Context, pair: Pair, out: Output) -> None:
-    """Say which task is taken where nobody said and the pair does not tell."""
-    source = ctx.get_parameter_source("task")
-    by_default = source is None or source.name != "COMMANDLINE"
-    if by_default and not pair.first.is_coloured() and not pair.second.is_coloured():
-        out.note(
-            "both images are grey and --task is left out: they are taken for infrared and visible; "
-            "for MRI and CT give --task mri-ct"
-        )
 
 
 def _read(word: str, options: ReadOptions) -> Image:
