@@ -98,7 +98,7 @@ def check_not_used(path: Path, used: Iterable[object]) -> None:
 
     Args:
         path: The file to write.
-        used: The others; what is no path of this machine is passed over.
+        used: The others; what is not a path on this machine is ignored.
 
     Raises:
         UsageError: It is one of them.
@@ -227,7 +227,7 @@ def _is_special(path: Path) -> bool:
 
 
 def _exists(path: Path) -> UsageError:
-    return UsageError(f"{path} exists: use --force (overwrite=True) to replace it")
+    return UsageError(f"{path} exists: use --force to replace it")
 
 
 def _reason(error: Exception) -> str:
@@ -240,7 +240,7 @@ def may_replace(path: Path, is_own: Callable[[bytes], bool], refusal: str) -> bo
     Args:
         path: The file.
         is_own: Tells by its bytes.
-        refusal: What a file that is not ours is called: "is no report".
+        refusal: What a file that is not ours is called: "is not a report".
 
     Raises:
         UsageError: It exists and is not ours, or was changed.

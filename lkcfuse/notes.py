@@ -15,6 +15,7 @@ WARNING_CODES: dict[str, str] = {
     "flat-range": "a source's values were stretched",
     "no-data": "a source has no data in places",
     "palette": "a palette was turned back into heat",
+    "radiometric": "a file hides temperatures that are not read",
     "task": "the sources do not look like the task's",
     "thermal-alpha": "a file's alpha channel looks like a thermal image",
 }

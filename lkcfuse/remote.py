@@ -154,7 +154,7 @@ class RemotePath:
         try:
             from fsspec.core import url_to_fs
 
-            # Others write there too: what was listed before is no answer.
+            # Others write there too: what was listed before may be out of date.
             return url_to_fs(self.url, use_listings_cache=False)[0]
         except ImportError:
             scheme = self.url.partition("://")[0]
@@ -163,7 +163,7 @@ class RemotePath:
                 "install 'lkcfuse[remote]')"
             ) from None
         except ValueError as error:
-            raise UsageError(f"{self.url} is no URL that can be used: {error}") from None
+            raise UsageError(f"{self.url} cannot be used as a URL: {error}") from None
 
 
 Location = Path | RemotePath

@@ -98,7 +98,7 @@ def test_every_library_that_is_imported_is_declared(wheel):
     # Those declared alone: to list every file of all that is installed takes half a minute.
     brought = {
         file.parts[0].removesuffix(".py")
-        for name in declared
+        for name in declared - {"pyiqa"}  # imported by its name, and rarely installed
         for file in distribution(name).files or []
     }
     assert libraries

@@ -96,7 +96,7 @@ def test_images_of_a_url(top):
     with pytest.raises(InputError, match=r"3\.png does not exist"):
         read_image(top / "3.png")
     (top / "day" / "1.png").write_bytes(b"")
-    with pytest.raises(InputError, match="one stem, 'day/1'"):
+    with pytest.raises(InputError, match="the same stem, 'day/1'"):
         list_images(top)
 
 

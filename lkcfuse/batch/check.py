@@ -54,8 +54,8 @@ def check(plan: Plan, *, overwrite: bool = False) -> State:
                     continue
                 if file_sha256(path) != source.sha256:
                     raise UsageError(
-                        f"{pair.output} was made of {source.path}, not of {path}: choose another "
-                        "folder with -o, or --force to replace it"
+                        f"{pair.output} was made from {source.path}, not from {path}: choose "
+                        "another folder with -o, or --force to replace it"
                     )
     return state
 

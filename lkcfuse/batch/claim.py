@@ -171,15 +171,15 @@ def _is_held(path: Path) -> bool:
 def busy(folder: Location) -> UsageError:
     """Return the error of a folder that another run works in."""
     return UsageError(
-        f"another run is at work in {folder}: wait until it ends, or choose another folder with -o"
+        f"another run is working in {folder}: wait until it ends, or choose another folder with -o"
     )
 
 
 def disagreement(folder: Location) -> UsageError:
     """Return the error of a part of a batch that differs from another in its settings."""
     return UsageError(
-        f"another part of this batch is at work in {folder} with other settings: give every part "
-        "the same task, weights, format and --invert-first"
+        f"another part of this batch is working in {folder} with other settings: give every "
+        "part the same task, weights, format and --invert-first"
     )
 
 

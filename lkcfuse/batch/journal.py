@@ -4,7 +4,7 @@
 object a line. A pair's line goes to disk before its output gets its name: an output that stands in
 the folder and not in the journal is therefore somebody else's, and a line without its output (a
 run that was killed in between) means only that the pair is to be done. A last line that is cut off
-is passed over.
+is skipped.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def read_csv(path: Path) -> list[Listed]:
         raise InputError(f"{path} cannot be read as CSV: {error}") from None
     if seen_row and not listed:
         raise InputError(
-            f"{path} lists no pairs: its only row names no image files (with their extensions), "
+            f"{path} lists no pairs: its only row has no file names with image extensions, "
             "and is taken for a header"
         )
     return listed
@@ -162,7 +162,7 @@ def _listed(cells: list[str], place: str, separator: str) -> Listed:
         cells = cells[:-1]
     if len(cells) not in (2, 3) or not all(cells):
         raise InputError(
-            f"{place}: a pair is two files, and if need be the output's name, separated by "
+            f"{place}: a pair is two files and, optionally, the output's name, separated by "
             f"{separator}"
         )
     if any("\0" in cell for cell in cells):

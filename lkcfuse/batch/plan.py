@@ -41,7 +41,7 @@ class Plan:
         pairs: In the order they are worked through.
         only_first: Files of the first folder without a partner.
         only_second: Likewise of the second.
-        notes: What the user should know about the folders, a line each.
+        notes: What the user should know about the folders, one line each.
         shard: (K, N) where this is the K-th of N parts that run side by side; None for a whole.
     """
 
@@ -68,7 +68,9 @@ class Plan:
             UsageError: K is not from 1 to N.
         """
         if not 1 <= number <= count:
-            raise UsageError(f"shard {number}/{count} makes no sense: K/N goes from 1/N to N/N")
+            raise UsageError(
+                f"--shard {number}/{count}: shards count from 1 to {count} (Slurm: --array=1-N)"
+            )
         return replace(self, pairs=self.pairs[number - 1 :: count], shard=(number, count))
 
 
@@ -117,9 +119,10 @@ def plan_folders(
     chosen = choose_format(None, format)
     if pattern is None and _real(first) == _real(second):
         raise UsageError(
-            f"{first} and {second} are the same folder: every image would be fused with itself"
+            f"{first} and {second} are the same folder: every image would be fused with itself; "
+            "name it once if each image holds both (radiometric FLIR files, or --split)"
         )
-    _check_outside(output, first, second)
+    check_outside(output, first, second)
     if all(isinstance(place, Path) and place.is_file() for place in (first, second)):
         raise UsageError(
             f"{first} and {second} are files: 'lkcfuse fuse' takes a single pair, batch two folders"
@@ -130,8 +133,8 @@ def plan_folders(
             f"{first} and {second} hold no pair: "
             + "; ".join([f"{found.reason}, or list the pairs with --pairs", *found.notes])
         )
-    pairs = [_planned(m.stem, m.first, m.second, output, chosen) for m in found.pairs]
-    _check_pairs(pairs)
+    pairs = [planned_pair(m.stem, m.first, m.second, output, chosen) for m in found.pairs]
+    check_pairs(pairs)
     return Plan(output, chosen, tuple(pairs), found.only_first, found.only_second, found.notes)
 
 
@@ -160,9 +163,9 @@ def plan_list(
     """
     chosen = choose_format(None, format)
     if not listed:
-        raise InputError("no pairs are listed: give at least one")
+        raise InputError("the list is empty: give at least one pair")
     if folders is not None:
-        _check_outside(output, *folders)
+        check_outside(output, *folders)
     first_folder, second_folder = folders or (Path(), Path())
     pairs = []
     for item in listed:
@@ -172,8 +175,8 @@ def plan_list(
         )
         name = _name(replace(item, first=first), in_folder=folders is not None)
         sources = _below(first_folder, first), _below(second_folder, second)
-        pairs.append(_planned(name, *sources, output, chosen))
-    _check_pairs(pairs)
+        pairs.append(planned_pair(name, *sources, output, chosen))
+    check_pairs(pairs)
     return Plan(output, chosen, tuple(pairs))
 
 
@@ -192,7 +195,7 @@ def _understand(folder: Location, text: str) -> str:
         if understood.startswith("~") and "/" in understood:
             understood = os.path.expanduser(understood)  # noqa: PTH111 - leaves an unknown user's
     if PurePosixPath(understood).name in ("", "..") or understood.endswith("/"):
-        raise InputError(f"'{text}' is listed, which is a folder: list files of images")
+        raise InputError(f"'{text}' in the list is a folder: list image files")
     return understood
 
 
@@ -201,9 +204,10 @@ def _below(folder: Location, text: str) -> Location:
     return as_location(text) if is_url(text) else folder / text
 
 
-def _planned(
+def planned_pair(
     name: str, first: Location, second: Location, folder: Location, chosen: Format
 ) -> PlannedPair:
+    """Return a pair whose output is called by a name, in a folder and of a format."""
     # The stem may hold dots: nothing of it is a suffix to replace.
     return PlannedPair(name, first, second, folder / f"{name}{chosen.suffixes[0]}")
 
@@ -226,7 +230,12 @@ def _name(item: Listed, *, in_folder: bool) -> str:
     return name
 
 
-def _check_outside(output: Location, *inputs: Location) -> None:
+def check_outside(output: Location, *inputs: Location) -> None:
+    """Refuse an output folder that is inside an input folder.
+
+    Raises:
+        UsageError: It is.
+    """
     real = _real(output)
     for folder in inputs:
         if _real(folder) == real or _real(folder) in real.parents:
@@ -236,12 +245,23 @@ def _check_outside(output: Location, *inputs: Location) -> None:
             )
 
 
-def _check_pairs(pairs: Sequence[PlannedPair]) -> None:
+def check_pairs(pairs: Sequence[PlannedPair], *, alone: bool = False) -> None:
+    """Refuse pairs of which two would write one file, or one would overwrite a source.
+
+    Args:
+        pairs: The pairs.
+        alone: Each is one file that holds both sources.
+
+    Raises:
+        UsageError: They would, or one file is both sources of a pair that needs two.
+    """
     writers: dict[str, PlannedPair] = {}
     sources = {_real(path) for pair in pairs for path in (pair.first, pair.second)}
     for pair in pairs:
-        if _real(pair.first) == _real(pair.second):
-            raise UsageError(f"{pair.first} and {pair.second} are the same file: no pair to fuse")
+        if not alone and _real(pair.first) == _real(pair.second):
+            raise UsageError(
+                f"{pair.first} and {pair.second} are the same file: give two different images"
+            )
         other = writers.setdefault(os.path.normcase(str(pair.output)), pair)
         if other is not pair:
             raise UsageError(

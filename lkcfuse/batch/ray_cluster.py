@@ -73,8 +73,8 @@ class Cluster:
             place = "this machine" if self.local else "any machine of the cluster"
             cure = "" if self.local else ", or, if the cluster grows, say how many with --workers"
             raise ResourceError(
-                f"a worker with {self.share()} finds no room on {place}: give less with "
-                f"--cpus-per-worker and --gpus-per-worker{cure}"
+                f"a worker with {self.share()} does not fit on {place}: lower "
+                f"--cpus-per-worker or --gpus-per-worker{cure}"
             )
         self.workers = workers or room
 
@@ -127,8 +127,8 @@ class Cluster:
         failed = f"no Ray cluster answers at '{address}' ({{}}): {_CURE}"
         if address == "auto":
             failed = (
-                "this machine is in no Ray cluster that answers: start Ray here with 'ray start', "
-                "or give --address HOST:PORT"
+                "no Ray cluster answers on this machine: start one with 'ray start', or "
+                "give --address HOST:PORT"
             )
         _probe(address, self.ray, failed=failed)
         self._init(address=address, failed=failed)

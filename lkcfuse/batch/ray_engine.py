@@ -29,7 +29,7 @@ class RayEngine:
 
     Raises:
         ResourceError: Ray is not installed.
-        UsageError: A number makes no sense.
+        UsageError: A number is out of range.
     """
 
     def __init__(
@@ -42,11 +42,10 @@ class RayEngine:
     ) -> None:
         require_ray()
         if (workers is not None and workers < 1) or cpus_per_worker < 1:
-            raise UsageError("a run needs 1 worker or more, and a worker 1 CPU or more")
+            raise UsageError("--workers and --cpus-per-worker must be 1 or more")
         if gpus_per_worker < 0 or (gpus_per_worker > 1 and gpus_per_worker % 1):
             raise UsageError(
-                f"{gpus_per_worker:g} GPUs a worker make no sense: give a part of one, or "
-                "whole ones"
+                f"--gpus-per-worker {gpus_per_worker:g}: give a share below 1, or a whole number"
             )
         self._address = address
         self._asked_workers = workers

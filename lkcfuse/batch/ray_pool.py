@@ -146,7 +146,7 @@ class Pool:
                 reason = str(error).strip().splitlines()[-1:] or [""]
                 raise ResourceError(
                     "no worker could start: is lkcfuse installed on every machine of the cluster, "
-                    f"and has a worker memory enough? ({reason[0].strip()})"
+                    f"and do workers have enough memory? ({reason[0].strip()})"
                 ) from None
             return True
         if isinstance(answer, Ready):

@@ -149,7 +149,7 @@ class _Driver:
         elif now - self._waiting_since > _LONG_SECONDS:
             self._waiting_since = math.inf
             self._work.fuser.notify(
-                Note(f"waiting for a worker: Ray has found no room for one with {self._share}")
+                Note(f"waiting for a worker: Ray has no room yet for one with {self._share}")
             )
 
     def _result(self, call: Any, one: Try) -> Reply | Finished | None:
@@ -180,9 +180,9 @@ class _Driver:
         return Finished(
             one.pair,
             error=ResourceError(
-                f"{one.pair.first} and {one.pair.second}: a worker died of them {one.deaths} "
-                "times, for want of memory most likely: give workers less to do at a time "
-                "(--memory), or more room"
+                f"{one.pair.first} and {one.pair.second}: {one.deaths} workers crashed while "
+                "this pair was in progress, most likely for lack of memory: give workers "
+                "more memory, or less work at a time (--memory)"
             ),
         )
 

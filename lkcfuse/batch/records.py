@@ -30,7 +30,7 @@ class FileRecord:
         """Make one of its JSON object.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError: It is no such object.
+            KeyError, TypeError, ValueError, AttributeError: It is not such an object.
         """
         return cls(str(record["path"]), str(record["sha256"]), _count(record["bytes"]))
 

@@ -189,8 +189,8 @@ class Batch:
                 yield self._outcome(item, work.journal, scorer)
         if stopped is not None:
             raise ResourceError(
-                f"{stopped} ({done} of {count} pairs are done and kept; run again to go on from "
-                "there)"
+                f"{stopped} ({done} of {count} pairs are done and kept; run the same command "
+                "to continue)"
             )
 
     def _submit(self, job: Finished, scorer: Scorer | None) -> Future[Scores] | None:

@@ -57,7 +57,7 @@ def _scanned(
         report(number + 1, len(files))
     values = np.concatenate(found)
     if values.size == 0:
-        raise InputError(f"{files[0]} and the others have no data: there is no range to be found")
+        raise InputError(f"{files[0]} and the others contain no data, so no range can be found")
     low, high = np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE], method="nearest")
     if low == high:
         low, high = values.min(), values.max()

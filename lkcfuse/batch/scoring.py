@@ -18,6 +18,7 @@ from lkcfuse.metrics.cases import BASELINES, Case, Plan
 from lkcfuse.metrics.scoring import Score, Scores, score
 from lkcfuse.metrics.table import Table
 from lkcfuse.metrics.workers import WorkerPool
+from lkcfuse.pairs import PairOptions
 from lkcfuse.remote import Location, RemotePath
 
 Values = dict[str, float | None]
@@ -48,6 +49,7 @@ class Scorer:
         metrics: Names of metrics; None takes all for the task that need no ground truth.
         workers: Most processes to start; None leaves one CPU to the network.
         baselines: Score the pixelwise maximum and mean of the sources too.
+        options: How the sources are read and brought together.
         task: Name of the task; without names it leaves out the metrics of other tasks.
 
     Raises:
@@ -61,9 +63,11 @@ class Scorer:
         *,
         workers: int | None = None,
         baselines: bool = False,
+        options: PairOptions | None = None,
         task: str | None = None,
     ) -> None:
         self.method = method
+        self.options = options or PairOptions()
         self.baselines = BASELINES if baselines else ()
         if method in self.baselines:
             raise UsageError(
@@ -90,7 +94,8 @@ class Scorer:
         """Have a pair scored whose output is written."""
         if self._pool is None:
             self._pool = WorkerPool(self._workers)
-        case = Case(pair.name, pair.first, pair.second, {self.method: pair.output})
+        fused = {self.method: pair.output}
+        case = Case(pair.name, pair.first, pair.second, fused, options=self.options)
         try:
             plan = Plan((case,), (self.method,), baselines=self.baselines)
             return self._pool.submit(score, plan, self.names)
@@ -135,6 +140,6 @@ def method_name(folder: Location) -> str:
 
 def _killed() -> ResourceError:
     return ResourceError(
-        "a process that computes metrics was killed, by want of memory most likely: the images "
-        "are kept; run again without --metrics, or see 'lkcfuse eval --workers 1'"
+        "a process that computes metrics was killed, most likely for lack of memory: the "
+        "images are kept; run again without --metrics, or see 'lkcfuse eval --workers 1'"
     )

@@ -85,7 +85,7 @@ class Settings:
         """Make settings of their record.
 
         Raises:
-            KeyError, TypeError, ValueError: It is no such record.
+            KeyError, TypeError, ValueError: It is not such a record.
         """
         low, high = record["input_range"]
         black, white = record["output_range"]

@@ -183,8 +183,8 @@ class Worker:
             fuser.load()
             if fuser.weights.sha256 != orders.weights_sha256:
                 raise WeightsError(
-                    f"weights '{orders.weights}' are another file on {self._host} than on this "
-                    "machine: copy it there, or give a path that all machines share"
+                    f"weights '{orders.weights}' are a different file on {self._host} than "
+                    "on this machine: copy it there, or give a path that all machines share"
                 )
             if orders.needs_gpu and fuser.device.type == "cpu":
                 raise ResourceError(

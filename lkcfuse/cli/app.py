@@ -212,7 +212,7 @@ def _signals() -> Iterator[list[int]]:
 _TAKES_MORE = {"allow_extra_args": True}
 
 app.command(cls=Command, context_settings=_TAKES_MORE)(fuse.fuse)
-app.command(cls=Command, context_settings=_TAKES_MORE)(batch.batch)
+app.command("batch", cls=Command, context_settings=_TAKES_MORE)(batch.batch)
 app.command("eval", cls=Command)(evaluation.evaluate)
 app.command(cls=Command)(train.train)
 app.command(cls=Command)(export.export)

@@ -26,6 +26,7 @@ from lkcfuse.cli.batch_options import (
     OutputFolderOption,
     PairsOption,
     SecondArgument,
+    SeveralWeightsOption,
     ShardOption,
     StdinOption,
     StrictOption,
@@ -48,7 +49,6 @@ from lkcfuse.cli.options import (
     TaskOption,
     ThreadsOption,
     TileOption,
-    WeightsOption,
     inference_options,
 )
 from lkcfuse.cli.output import Output, Warnings, count
@@ -66,14 +66,13 @@ if TYPE_CHECKING:
     from lkcfuse.pairs import PairOptions
 
 
-@with_groups
-def batch(
+def batch_command(
     ctx: typer.Context,
     first: FirstArgument = None,
     second: SecondArgument = None,
     output: OutputFolderOption = "fused",
     task: TaskOption = "ir-vis",
-    weights: WeightsOption = None,
+    weights: SeveralWeightsOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     tile: TileOption = "auto",
@@ -103,24 +102,35 @@ def batch(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Fuse every pair of two folders; run again to go on, and to verify what is done.
+    """Fuse every pair of images in two folders; run again to continue and to verify.
 
-    Files of one stem are a pair, whatever their extensions; sub-folders are kept. The paths of
-    finished files go to stdout. A journal in the output folder makes a second run do only what
-    is missing, changed or damaged.
+    Files with the same stem are a pair, whatever their extensions; subfolders are kept. With
+    FLIR's radiometric JPEGs, or with --split, one folder is enough. The paths of finished files
+    are printed to stdout. A journal in the output folder lets a second run redo only what is
+    missing, changed or damaged.
     """
+    given = dict(locals())
+    if weights is not None and len(weights) > 1:
+        from lkcfuse.cli.batch_several import batch_each
+
+        batch_each(batch_command, given)
+        return
+    chosen = weights[0] if weights else None
+
     from lkcfuse.atomic import check_not_used
     from lkcfuse.batch import open_batch
     from lkcfuse.fusion.fuser import Fuser
 
     out = Output(as_json, quiet)
+    if sources.all_pages:
+        raise UsageError("--page all is for fuse, pair by pair; batch takes one page with --page N")
     options = sources.to_pair_options(task, scan=True)
     warn = Warnings(out)
     folder = as_location(output)
     page = as_location(report) if report is not None else None
     fuser = Fuser(
         task,
-        weights=weights,
+        weights=chosen,
         device=device,
         threads=threads,
         manifest=manifest,
@@ -129,14 +139,26 @@ def batch(
         notify=warn,
     )
     check_folders([first, second, *ctx.args])
-    _check_sources(first, second, pairs, match, prefer, from_stdin=from_stdin, metrics=metrics)
+    alone = first is not None and second is None and pairs is None and match is None
+    alone = alone and (sources.split or sources.takes_radiometric(task))
+    _check_sources(
+        first, second, pairs, match, prefer, from_stdin=from_stdin, alone=alone, metrics=metrics
+    )
     part = _shard(shard)
     engine = _engine(engine_name, device, address, workers, cpus_per_worker, gpus_per_worker)
     if metrics is not None:
         from lkcfuse.metrics.table_files import check_table
 
         check_table(metrics, force=force, to_be_made=folder)
-    plan = _plan(first, second, folder, pairs, match, prefer, from_stdin, null, format_name)
+    if alone:
+        from lkcfuse.batch.single import plan_folder
+
+        assert first is not None
+        plan = plan_folder(
+            as_location(first), folder, split=sources.split, prefer=prefer, format=format_name
+        )
+    else:
+        plan = _plan(first, second, folder, pairs, match, prefer, from_stdin, null, format_name)
     if metrics is not None:
         check_not_used(metrics, [*plan.files(), pairs])
     notify_of_plan(plan, out, strict=strict)
@@ -151,7 +173,7 @@ def batch(
     note_of_batch_task(ctx, plan, options, out)
     end = "\0" if null else "\n"
     if dry_run:
-        looked = Fuser(task, weights=weights, manifest=manifest, offline=True, notify=warn)
+        looked = Fuser(task, weights=chosen, manifest=manifest, offline=True, notify=warn)
         _check_plan(looked, plan, offline=offline, options=options, out=out, force=force)
         if engine_name == "local" and device not in ("auto", "cpu"):
             from lkcfuse.inference import select_device
@@ -169,7 +191,7 @@ def batch(
         out.note(f"fusing into {folder} with {computer}")
         scorer = None
         if metrics is not None or page is not None:
-            scorer = _scorer(folder, stack, task=task, baselines=page is not None)
+            scorer = _scorer(folder, stack, options, task=task, baselines=page is not None)
         outcomes = work_through(opened, fuser, engine, scorer, options=options, out=out, end=end)
     warn.close()
     if scorer is not None and metrics is not None:
@@ -190,12 +212,16 @@ def batch(
             outcomes,
             task=fuser.task,
             method=scorer.method,
+            options=options,
             settings=settings_section("Settings", settings),
             run={"computed by": computer, "output folder": str(folder)},
             out=out,
             force=force,
         )
     summarise(outcomes, out, seconds=time.perf_counter() - started)
+
+
+batch = with_groups(batch_command)
 
 
 def _scan(plan: Plan, options: PairOptions, out: Output) -> PairOptions:
@@ -240,13 +266,17 @@ def _check_sources(
     prefer: str | None,
     *,
     from_stdin: bool,
+    alone: bool,
     metrics: Path | None,
 ) -> None:
     """Refuse arguments that exclude each other."""
-    if first is not None and second is None:
-        raise UsageError(f"{first} is one folder, and pairs come from two: DIR_A and DIR_B")
+    if first is not None and second is None and not alone:
+        raise UsageError(
+            f"batch needs two folders and got one, {first}: name the visible, CT, PET or SPECT "
+            "folder after it"
+        )
     if prefer is not None and (from_stdin or pairs is not None):
-        raise UsageError("--prefer chooses files of folders, and a list names them: leave it out")
+        raise UsageError("--prefer applies to folders, not to lists: leave it out")
     if from_stdin:
         if first is not None or pairs is not None or match is not None:
             raise UsageError("--from-stdin lists the pairs: leave out folders, --pairs and --match")
@@ -254,11 +284,16 @@ def _check_sources(
             raise UsageError("standard input is a terminal: pipe a list of pairs into it")
     elif pairs is not None:
         if match is not None:
-            raise UsageError("--pairs and --match both say what belongs together: give one")
+            raise UsageError(
+                "--pairs and --match both say which files are a pair: give one of them"
+            )
     elif first is None:
         raise UsageError("the pairs are missing: name two folders, --pairs or --from-stdin")
     if metrics is not None and str(metrics) == "-":
-        raise UsageError("standard output has the paths of what is done: give --metrics a file")
+        raise UsageError(
+            "--metrics - is not possible, since the paths of finished files go to standard "
+            "output: give a file"
+        )
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:
@@ -266,7 +301,7 @@ def _shard(text: str | None) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"(\d+)/(\d+)", text, re.ASCII)
     if found is None:
-        raise UsageError(f"--shard {text}: give K/N, as 3/8 for the third of eight parts")
+        raise UsageError(f"--shard {text}: give K/N, such as 3/8 for the third of eight parts")
     return int(found[1]), int(found[2])
 
 
@@ -317,7 +352,7 @@ def _engine(
         }
         for option, value in asked.items():
             if value is not None:
-                raise UsageError(f"{option} is for workers of Ray: add --engine ray")
+                raise UsageError(f"{option} applies to Ray workers: add --engine ray")
         return LocalEngine()
     if name != "ray":
         raise UsageError(f"no engine is called '{name}': choose local or ray")
@@ -333,7 +368,10 @@ def _engine(
     )
 
 
-def _scorer(folder: Location, stack: ExitStack, *, task: str, baselines: bool) -> Scorer:
+def _scorer(
+    folder: Location, stack: ExitStack, options: PairOptions, *, task: str, baselines: bool
+) -> Scorer:
     from lkcfuse.batch.scoring import Scorer, method_name
 
-    return stack.enter_context(Scorer(method_name(folder), baselines=baselines, task=task))
+    scorer = Scorer(method_name(folder), baselines=baselines, options=options, task=task)
+    return stack.enter_context(scorer)

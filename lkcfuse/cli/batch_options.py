@@ -34,7 +34,19 @@ OutputFolderOption = Annotated[
         "--output",
         "-o",
         metavar="DIR",
-        help="Folder for the fused images; made if need be.",
+        help="Folder for the fused images, created if it does not exist.",
+    ),
+]
+SeveralWeightsOption = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--weights",
+        "-w",
+        metavar="NAME|FILE",
+        help="A name in the manifest of weights, or a checkpoint file. Given several times: each "
+        "fuses into a folder of its name below the output folder, for one table and report of all. "
+        "Left out: the first entry made for the task.",
+        autocompletion=completion.weights,
     ),
 ]
 PairsOption = Annotated[
@@ -42,8 +54,8 @@ PairsOption = Annotated[
     typer.Option(
         "--pairs",
         metavar="CSV",
-        help="A file of pairs, one a row: a name in DIR_A, a name in DIR_B, and if need be the "
-        "output's. Without the folders, paths.",
+        help="A CSV file with one pair per row: a name in DIR_A, a name in DIR_B and, "
+        "optionally, the output's name. Without the folders, the names are paths.",
         parser=local_path,
     ),
 ]
@@ -59,7 +71,7 @@ MatchOption = Annotated[
 StdinOption = Annotated[
     bool,
     typer.Option(
-        "--from-stdin", help="Read pairs from stdin: A<TAB>B, or A<TAB>B<TAB>NAME, a line."
+        "--from-stdin", help="Read pairs from stdin, one per line: A<TAB>B, or A<TAB>B<TAB>NAME."
     ),
 ]
 NullOption = Annotated[
@@ -67,7 +79,7 @@ NullOption = Annotated[
     typer.Option(
         "--null",
         "-0",
-        help="Names end in NUL: on stdin (A and B alternate), and in what is printed.",
+        help="Separate names by NUL, on stdin (A and B alternate) and on stdout.",
     ),
 ]
 ShardOption = Annotated[
@@ -75,7 +87,8 @@ ShardOption = Annotated[
     typer.Option(
         "--shard",
         metavar="K/N",
-        help="Do the K-th of N parts of the pairs; all N may run side by side into one folder.",
+        help="Process part K of N, counted from 1. All parts may run at the same time and write "
+        "to one folder.",
     ),
 ]
 MetricsOption = Annotated[
@@ -83,7 +96,7 @@ MetricsOption = Annotated[
     typer.Option(
         "--metrics",
         metavar="TABLE",
-        help="Score every pair as it is done, and write the table: CSV, or JSON by its suffix.",
+        help="Score every pair and write the table: CSV, or JSON by its suffix.",
         parser=local_path,
     ),
 ]
@@ -101,7 +114,8 @@ EngineOption = Annotated[
     typer.Option(
         "--engine",
         metavar="local|ray",
-        help="What computes: this process, or the workers of a Ray cluster (lkcfuse[ray]).",
+        help="Where to compute: in this process, or on the workers of a Ray cluster "
+        "(lkcfuse[ray]).",
         autocompletion=completion.engines,
     ),
 ]
@@ -110,8 +124,8 @@ AddressOption = Annotated[
     typer.Option(
         "--address",
         metavar="HOST:PORT",
-        help="Head of the Ray cluster; auto for the one this machine is in. Left out: what "
-        "RAY_ADDRESS says, or a cluster of this machine alone.",
+        help="Head of the Ray cluster; auto for the one this machine belongs to. Default: "
+        "RAY_ADDRESS, or a cluster on this machine only.",
     ),
 ]
 WorkersOption = Annotated[
@@ -120,13 +134,13 @@ WorkersOption = Annotated[
         "--workers",
         min=1,
         metavar="N",
-        help="Ray workers, each with a network. Left out: as many as the cluster holds.",
+        help="Number of Ray workers, each with its own network. Default: as many as fit.",
     ),
 ]
 CpusOption = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(
-        "--cpus-per-worker", min=1, metavar="N", help="CPUs, and threads, of each worker: 1."
+        "--cpus-per-worker", min=1, metavar="N", help="CPUs and threads per worker. Default: 1."
     ),
 ]
 GpusOption = Annotated[
@@ -135,17 +149,17 @@ GpusOption = Annotated[
         "--gpus-per-worker",
         min=0,
         metavar="SHARE",
-        help="GPUs of each worker: 0. With 0.25, four workers share one.",
+        help="GPUs per worker. Default: 0. With 0.25, four workers share one.",
     ),
 ]
 StrictOption = Annotated[
-    bool, typer.Option("--strict", help="A file without a partner is an error.")
+    bool, typer.Option("--strict", help="Treat a file without a partner as an error.")
 ]
 DryRunOption = Annotated[
     bool,
     typer.Option(
         "--dry-run",
-        help="Show the pairs and the names to be written; look at every file; write nothing.",
+        help="List the pairs and their outputs and check every file, but write nothing.",
     ),
 ]
 ForceOption = Annotated[
@@ -153,7 +167,7 @@ ForceOption = Annotated[
     typer.Option(
         "--force",
         "-f",
-        help="Replace outputs that no batch made, or one with other settings or sources. What is "
-        "as this batch would make it is still only verified.",
+        help="Replace outputs of other programs, or of a batch with other settings or sources. "
+        "Outputs that are up to date are still only verified.",
     ),
 ]

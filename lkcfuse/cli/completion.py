@@ -69,3 +69,8 @@ def recipes() -> list[str]:
     from lkcfuse.training.recipe import recipe_names
 
     return recipe_names()
+
+
+def table_formats() -> list[str]:
+    """Return what `eval --table` can print."""
+    return ["latex", "markdown", "csv", "html"]

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from lkcfuse.cli import completion, output
+from lkcfuse.cli import output
+from lkcfuse.cli.eval_options import (
+    BaselinesOption,
+    ExplainOption,
+    FirstOption,
+    FusedOption,
+    MatchOption,
+    MetricsOption,
+    OlderTableOption,
+    PlotOption,
+    PublicationOption,
+    ReferenceOption,
+    SecondOption,
+    SummaryOption,
+    TableOption,
+    TaskNameOption,
+    WorkersOption,
+)
+from lkcfuse.cli.explain import explain_metrics
 from lkcfuse.cli.options import (
     ForceOption,
     JsonOption,
     PreferOption,
     QuietOption,
     ReportOption,
-    local_path,
 )
 from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.cli.streams import check_stdout
-from lkcfuse.cli.tables import compare, settings_of, write_scores
+from lkcfuse.cli.tables import check_publishing, compare, settings_of, write_scores
 from lkcfuse.errors import InputError, LkcfuseError, UsageError
 from lkcfuse.remote import as_location
-from lkcfuse.tasks import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,116 +46,10 @@ if TYPE_CHECKING:
     from lkcfuse.metrics.cases import Plan
     from lkcfuse.metrics.comparison import Comparison
     from lkcfuse.metrics.naming import Naming
-    from lkcfuse.metrics.registry import Metric
 
 STREAM = "-"
 BATCH_FOLDER = Path("fused")
 DEFAULT_TASK = "ir-vis"
-
-# typer reads the annotations at run time, on Python 3.10 too, hence Optional.
-TableOption = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="TABLE",
-        help="The table to write: CSV, or JSON by the suffix .json; - for CSV on stdout. "
-        "Left out: the summary is printed alone.",
-        parser=local_path,
-    ),
-]
-# The first name of --output, kept for scripts that use it.
-OlderTableOption = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option("--gt-free", metavar="TABLE", hidden=True, parser=local_path),
-]
-FusedOption = Annotated[
-    Optional[list[Path]],  # noqa: UP045
-    typer.Option(
-        "--fused",
-        metavar="DIR|FILE",
-        help="A method's fused images, or one of them; once for each method. "
-        "Left out: fused/, where batch writes.",
-        parser=local_path,
-    ),
-]
-FirstOption = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(
-        "--a",
-        metavar="DIR|FILE",
-        help="The infrared or MRI images. Left out, with --b: the pairs of the batch whose "
-        "journal is in the (first) fused folder.",
-        parser=local_path,
-    ),
-]
-SecondOption = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(
-        "--b",
-        metavar="DIR|FILE",
-        help="The visible, CT, PET or SPECT images.",
-        parser=local_path,
-    ),
-]
-ReferenceOption = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(
-        "--gt",
-        metavar="DIR|FILE",
-        help="Ground truths: adds the columns that begin with GT_.",
-        parser=local_path,
-    ),
-]
-MetricsOption = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(
-        "--metrics",
-        metavar="NAME,...",
-        help="Only these, in this order. Left out: all that are for the task.",
-        autocompletion=completion.metrics,
-    ),
-]
-BaselinesOption = Annotated[
-    bool,
-    typer.Option(
-        "--baselines", help="Score the pixelwise maximum and mean of the sources as methods too."
-    ),
-]
-ExplainOption = Annotated[
-    bool,
-    typer.Option(
-        "--explain", help="Tell what each metric is: formula, range, direction, source; no images."
-    ),
-]
-TaskNameOption = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(
-        "--task",
-        "-t",
-        metavar="TASK",
-        help=f"What A and B are: {', '.join(TASKS)}. Left out: the batch's, or ir-vis.",
-        autocompletion=completion.tasks,
-    ),
-]
-MatchOption = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(
-        "--match",
-        metavar="PATTERN",
-        help="How names differ, without extensions: '{}={}_CBF' finds fused images 7_CBF.png of "
-        "sources 7.png, 'ir_{}=vis_{}' sources, 'ir_{}=vis_{}={}' both; * as in batch.",
-    ),
-]
-WorkersOption = Annotated[
-    Optional[int],  # noqa: UP045
-    typer.Option(
-        "--workers",
-        min=1,
-        metavar="N",
-        help="Processes to share the pairs. Left out: as many as CPUs this one may use.",
-    ),
-]
 
 
 def evaluate(
@@ -159,6 +66,9 @@ def evaluate(
     explain: ExplainOption = False,
     task: TaskNameOption = None,
     workers: WorkersOption = None,
+    publication: PublicationOption = None,
+    summary: SummaryOption = None,
+    plot: PlotOption = None,
     report: ReportOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -176,6 +86,9 @@ def evaluate(
     from lkcfuse.metrics import select
     from lkcfuse.metrics.cases import with_baselines
     from lkcfuse.metrics.naming import Naming
+    from lkcfuse.metrics.plots import check_plot, write_plot
+    from lkcfuse.metrics.publication import FORMATS
+    from lkcfuse.metrics.publication_files import write_publication
     from lkcfuse.metrics.scoring import score
     from lkcfuse.metrics.table import Table
     from lkcfuse.metrics.table_files import check_table
@@ -187,7 +100,7 @@ def evaluate(
     table_path = table_path or older_table_path
     names = metrics.split(",") if metrics is not None else None
     if explain:
-        _explain(select(names, reference=True), out)
+        explain_metrics(select(names, reference=True), out)
         return
     if task is not None:
         get_task(task)
@@ -199,6 +112,9 @@ def evaluate(
         check_stdout()
     if table_path is not None and not to_stdout:
         check_table(table_path, force=force)
+    check_publishing(publication, summary, out, to_stdout=to_stdout, force=force)
+    if plot is not None:
+        check_plot(plot, force=force)
 
     fused = fused or [BATCH_FOLDER]
     plan, own_task = _plan(fused, first, second, reference, Naming(match, prefer))
@@ -207,6 +123,9 @@ def evaluate(
     names = [metric.name for metric in chosen]
     if table_path is not None and not to_stdout:
         check_not_used(table_path, plan.files())
+    for path, others in ((summary, [table_path, plot]), (plot, [table_path])):
+        if path is not None:
+            check_not_used(path, [*plan.files(), *others])
     page = as_location(report) if report is not None else None
     if page is not None:
         from lkcfuse.cli.reports import check_eval_report
@@ -242,9 +161,17 @@ def evaluate(
         else:
             sys.stdout.buffer.write(table.to_csv())
             sys.stdout.buffer.flush()
-    else:
-        if table_path is not None:
-            write_scores(comparison, table_path, out, force=force)
+    elif table_path is not None:
+        write_scores(comparison, table_path, out, force=force)
+    if summary is not None:
+        write_publication(comparison, summary, force=force)
+        out.note(f"wrote {summary}")
+    if plot is not None:
+        write_plot(comparison, plot, force=force)
+        out.note(f"wrote {plot}")
+    if publication is not None:
+        out.result(FORMATS[publication](comparison), {}, end="")
+    elif not to_stdout:
         title = f"{kind.name}: A {kind.first}, B {kind.second}, {count(len(plan.cases), 'pair')}"
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         text = f"{title}\n{draw(comparison, columns=columns)}"
@@ -267,7 +194,7 @@ def _plan(
     naming: Naming,
 ) -> tuple[Plan, str]:
     """Return what to score, and the task it was fused for as far as that is known."""
-    from lkcfuse.batch.journal import read_pairs, read_task
+    from lkcfuse.batch.journal import read_pairs, read_state, read_task
     from lkcfuse.metrics.cases import plan_batch, plan_paths
 
     if first is not None and second is not None:
@@ -288,48 +215,12 @@ def _plan(
         )
     notes: list[str] = []
     pairs = read_pairs(fused[0], notify=notes.append)
-    return plan_batch(pairs, fused, reference, notes, naming), task
+    settings = read_state(fused[0]).settings
+    options = None if settings is None else settings.options
+    return plan_batch(pairs, fused, reference, notes, naming, options), task
 
 
 def _record(comparison: Comparison, failures: Sequence[Any]) -> dict[str, object]:
     record = comparison.to_record()
     record["failures"] = [{"name": f.name, "message": f.message} for f in failures]
     return record
-
-
-def _explain(metrics: Sequence[Metric], out: Output) -> None:
-    """Print what each metric is."""
-    width = min(100, shutil.get_terminal_size().columns)
-
-    def indented(text: str) -> str:
-        return textwrap.fill(
-            text, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
-        )
-
-    for metric in metrics:
-        checked = (
-            "Agrees with the evaluator behind the field's published tables."
-            if metric.verified
-            else "Follows its paper; no published answers are at hand, so it is tested on cases "
-            "worked out by hand."
-        )
-        direction = "higher" if metric.higher_is_better else "lower"
-        paragraphs = [
-            f"{metric.name}: {metric.summary}",
-            indented(metric.formula),
-            indented(f"Range: {metric.range}; {direction} is better."),
-            indented(f"Source: {metric.source}"),
-            indented(checked),
-        ]
-        record = {
-            "name": metric.name,
-            "summary": metric.summary,
-            "formula": metric.formula,
-            "range": metric.range,
-            "better": direction,
-            "source": metric.source,
-            "compares_with": metric.needs.value,
-            "agrees_with_published_evaluator": metric.verified,
-            "may_rank_alone": metric.ranks,
-        }
-        out.result("\n".join(paragraphs) + "\n", record)

@@ -32,6 +32,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "eval": (
         "lkcfuse eval",
         "lkcfuse eval --fused ours/ --fused theirs/ --a ir/ --b vis/ --baselines",
+        "lkcfuse eval --fused ours/ --fused theirs/ --a ir/ --b vis/ --summary table.tex "
+        "--plot plots.pdf",
         "lkcfuse eval --explain --metrics VIF,Qabf",
     ),
     "train": (

@@ -49,7 +49,10 @@ def explain(error: BaseException) -> tuple[str | None, int]:
         name = str(error.filename or "a name")
         return f"'{name[:60]}...' cannot be used: {error.strerror}", UsageError.exit_code
     if isinstance(error, ValueError) and "null byte" in str(error):
-        return "a path holds a NUL character: with lists of NUL ends, give -0", UsageError.exit_code
+        return (
+            "a path contains a NUL character: for lists separated by NUL, give -0",
+            UsageError.exit_code,
+        )
     if isinstance(error, PermissionError) and error.filename:
         return (
             f"'{error.filename}' cannot be used: {error.strerror}: check its permissions",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lkcfuse.cli.fuse_scans import are_scans, fuse_two_scans
+from lkcfuse.cli.fuse_stack import fuse_stack
 from lkcfuse.cli.fuse_words import STREAM, read_words
 from lkcfuse.cli.option_groups import with_groups
 from lkcfuse.cli.options import (
@@ -31,9 +33,12 @@ from lkcfuse.cli.options import (
 )
 from lkcfuse.cli.output import Output
 from lkcfuse.cli.source_options import SourceOptions
-from lkcfuse.cli.task_note import note_of_task
+from lkcfuse.cli.task_note import is_by_default, note_of_task
+from lkcfuse.cli.volume_options import ScanOptions
+from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
+    from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import Image, ReadOptions
 
 
@@ -61,6 +66,7 @@ def fuse(
     scratch: ScratchOption = None,
     precision: PrecisionOption = "auto",
     sources: SourceOptions = SourceOptions(),  # noqa: B008 - frozen, and only read
+    scans: ScanOptions = ScanOptions(),  # noqa: B008
     format_name: FormatOption = None,
     force: ForceOption = False,
     manifest: ManifestOption = None,
@@ -70,42 +76,74 @@ def fuse(
 ) -> None:
     """Fuse two registered images of one scene, A and B, into one.
 
-    Both must have the same size, or --resize or --transform brings them to one. Colour comes from
-    B; a coloured A is reduced to its luma. 16-bit sources give a 16-bit result where its format can
-    hold it.
+    Both must have the same size, unless --resize or --transform is given; one radiometric JPEG of
+    a FLIR camera holds both. Colour comes from B; a coloured A is reduced to its luma. 16-bit
+    sources give a 16-bit result where its format can hold it. A and B may be scans: NIfTI, NRRD,
+    MetaImage, DICOM, or folders of DICOM series.
     """
     started = time.perf_counter()
-    first, second, destination = read_words(
-        [first, *([] if second is None else [second]), *ctx.args],
-        None if output is None else str(output),
+    out = Output(as_json, quiet)
+    words = [first, *([] if second is None else [second]), *ctx.args]
+    target_word = None if output is None else str(output)
+
+    def make_fuser() -> Fuser:
+        from lkcfuse.fusion.fuser import Fuser
+
+        return Fuser(
+            task,
+            weights=weights,
+            device=device,
+            threads=threads,
+            manifest=manifest,
+            offline=offline,
+            options=inference_options(tile, memory, scratch, precision),
+            notify=out.notify,
+        )
+
+    if are_scans(words):
+        _check_task_of_scans(ctx)
+        volume_options = scans.to_volume_options(sources)
+        fuse_two_scans(
+            words,
+            target_word,
+            fuser=make_fuser(),
+            options=volume_options,
+            format_name=format_name,
+            force=force,
+            anonymize=scans.anonymize,
+            out=out,
+        )
+        return
+    scans.refuse_for_pictures()
+    found = read_words(
+        words,
+        target_word,
         split=sources.split,
+        radiometric=sources.takes_radiometric(task),
         as_json=as_json,
     )
+    first, second, destination = found
 
-    from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import check_output, write_image
     from lkcfuse.notes import warning_records
     from lkcfuse.pairs import check_files, prepare_pair
 
-    out = Output(as_json, quiet)
     options = sources.to_pair_options(task)
-    fuser = Fuser(
-        task,
-        weights=weights,
-        device=device,
-        threads=threads,
-        manifest=manifest,
-        offline=offline,
-        options=inference_options(tile, memory, scratch, precision),
-        notify=out.notify,
-    )
+    fuser = make_fuser()
     target = None if destination == STREAM else destination
-    check_output(target, format=format_name, overwrite=force, make_folder=True)
-    other = None if sources.split and first == second else second
+    if not sources.all_pages:
+        check_output(target, format=format_name, overwrite=force, make_folder=True)
+    # One file may hold both.
+    other = None if first == second and _holds_both(first, sources, task) else second
     check_files(*(None if word == STREAM else word for word in (first, other, destination)))
+    if sources.all_pages:
+        fuse_stack(fuser, found, options, out, format_name=format_name, force=force)
+        return
     pair = prepare_pair(_read(first, options.first), _read(second, options.second), options)
     check_output(target, format=format_name, overwrite=force, size=pair.size, make_folder=True)
     note_of_task(ctx, pair, out)
+    if first != second and sources.takes_radiometric(task):
+        _note_of_radiometric(first, second, out)
     with out.progress("loading weights", in_bytes=True) as report:
         fuser.load(progress=report)
     height, width = pair.size
@@ -138,6 +176,35 @@ def fuse(
         "seconds": round(time.perf_counter() - started, 3),
     }
     out.result(destination, record)
+
+
+def _holds_both(word: str, sources: SourceOptions, task: str) -> bool:
+    from lkcfuse.images.reading import radiometric_kind
+
+    if sources.split or word == STREAM:
+        return sources.split
+    return sources.takes_radiometric(task) and radiometric_kind(local_path(word)) == "FLIR"
+
+
+def _note_of_radiometric(first: str, second: str, out: Output) -> None:
+    """Say what is taken of a radiometric file that is given beside another one."""
+    from lkcfuse.images.reading import radiometric_kind
+
+    for word, part in (
+        (first, "its temperatures are taken"),
+        (second, "its visible picture is taken"),
+    ):
+        if word != STREAM and radiometric_kind(local_path(word)) == "FLIR":
+            out.note(
+                f"{word} is a radiometric FLIR file: {part}, not the picture that it shows, which "
+                "--radiometric off takes"
+            )
+
+
+def _check_task_of_scans(ctx: typer.Context) -> None:
+    """Ask for the task where nobody said: no scan is an infrared picture."""
+    if is_by_default(ctx):
+        raise UsageError("scans take --task: mri-ct, mri-pet or mri-spect")
 
 
 def _read(word: str, options: ReadOptions) -> Image:

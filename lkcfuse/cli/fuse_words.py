@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lkcfuse.cli.streams import check_stdout
-from lkcfuse.errors import UsageError
+from lkcfuse.errors import InputError, UsageError
 from lkcfuse.remote import is_url
 
 STREAM = "-"
 """Stands for standard input or output; a file of that name is `./-`."""
 
 _WILDCARDS = frozenset("*?")
+_VIDEOS = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg"))
 
 
 class Words(NamedTuple):
@@ -26,13 +27,21 @@ class Words(NamedTuple):
     output: str
 
 
-def read_words(words: Sequence[str], output: str | None, *, split: bool, as_json: bool) -> Words:
+def read_words(
+    words: Sequence[str],
+    output: str | None,
+    *,
+    split: bool,
+    as_json: bool,
+    radiometric: bool = False,
+) -> Words:
     """Tell the words of a command apart.
 
     Args:
         words: The arguments, without the options.
         output: What `--output` was given.
         split: One file may hold both sources.
+        radiometric: A thermal camera's radiometric file may hold both.
         as_json: The result's record goes to standard output.
 
     Raises:
@@ -40,14 +49,19 @@ def read_words(words: Sequence[str], output: str | None, *, split: bool, as_json
     """
     _check_wildcards(words)
     _check_folders(words)
+    _check_videos(words, output)
+    kind = _kind(words[0]) if radiometric else None
+    # Of two files each gives its part.
+    alone = split or (kind == "FLIR" and not (len(words) > 1 and Path(words[1]).exists()))
     if output is None:
-        raise UsageError(_without_output(words, split=split))
-    if len(words) == 1 and split:
+        raise UsageError(_without_output(words, split=split, alone=alone))
+    if len(words) == 1 and alone:
         words = (words[0], words[0])
     if len(words) == 1:
+        where = ", which DJI saves as a file of its own" if kind == "DJI" else ""
         raise UsageError(
             f"fuse takes two images and got one, {words[0]}: name the visible, CT, PET or SPECT "
-            "image after it"
+            f"image after it{where}"
         )
     if len(words) > 2:
         raise UsageError(
@@ -76,13 +90,25 @@ def check_folders(words: Sequence[str | None]) -> None:
             raise UsageError(f"batch takes two folders and got {word}: {_batch_line(given)}")
 
 
-def _without_output(words: Sequence[str], *, split: bool) -> str:
-    sources, rest = words[: 1 if split else 2], words[1 if split else 2 :]
-    if not rest and len(sources) < (1 if split else 2):
+def _kind(word: str) -> str | None:
+    """Return whose radiometric file a word names; None for others, and for what cannot be read."""
+    if word == STREAM or is_url(word):
+        return None
+    from lkcfuse.images.reading import radiometric_kind
+
+    try:
+        return radiometric_kind(word)
+    except InputError:
+        return None
+
+
+def _without_output(words: Sequence[str], *, split: bool, alone: bool) -> str:
+    sources, rest = words[: 1 if alone else 2], words[1 if alone else 2 :]
+    if not rest and len(sources) < (1 if alone else 2):
         return "fuse takes two images and an output: lkcfuse fuse A B -o fused.png"
     start = " ".join(["lkcfuse fuse", *map(shlex.quote, sources), *(["--split"] if split else [])])
     if len(rest) == 1 and not Path(rest[0]).exists():
-        return f"the output is named by -o: {start} -o {shlex.quote(rest[0])}"
+        return f"the output is named with -o: {start} -o {shlex.quote(rest[0])}"
     if rest:
         return (
             f"fuse takes two images and got {len(words)} ({_shown(words)}): for many pairs, "
@@ -95,8 +121,7 @@ def _check_wildcards(words: Sequence[str]) -> None:
     for word in words:
         if _WILDCARDS & set(word) and not Path(word).exists():
             raise UsageError(
-                f"no file matches {word}, or the shell did not look: name two images, or for "
-                f"many pairs, {_batch_line(words)}"
+                f"no file matches {word}: name two images, or for many pairs, {_batch_line(words)}"
             )
 
 
@@ -109,12 +134,31 @@ def _check_folders(words: Sequence[str]) -> None:
         )
 
 
+def _check_videos(words: Sequence[str], output: str | None) -> None:
+    """Say what to type for two videos, before their output's suffix is refused."""
+    videos = [word for word in words if Path(word).suffix.lower() in _VIDEOS]
+    if len(videos) < 2:
+        return
+    first, second = map(shlex.quote, videos[:2])
+    is_video = output is not None and Path(output).suffix.lower() in _VIDEOS
+    result = shlex.quote(output) if output is not None and is_video else "fused.mp4"
+    raise UsageError(
+        f"{videos[0]} and {videos[1]} are videos, which are fused frame by frame: mkdir a b; "
+        f"ffmpeg -i {first} a/%05d.png; ffmpeg -i {second} b/%05d.png; lkcfuse batch a b -o fused; "
+        f"ffmpeg -framerate 25 -i fused/%05d.png {result} (with the frame rate of the videos; "
+        "--range-first scan keeps one tone)"
+    )
+
+
 def _check_streams(words: Words, *, split: bool, as_json: bool) -> None:
     """Refuse what standard input and output cannot do, before anything is read."""
     sources = words[:2]
     if words.first == words.second == STREAM:
         if split:
-            raise UsageError("--split reads its file twice, and standard input is read once")
+            raise UsageError(
+                "--split reads the file twice, and standard input can be read only once: name a "
+                "file"
+            )
         raise UsageError("only one of the two images can come from standard input")
     if STREAM in sources and sys.stdin.isatty():
         raise UsageError("standard input is a terminal: pipe an image into it, or name a file")

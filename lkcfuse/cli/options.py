@@ -53,8 +53,8 @@ WeightsOption = Annotated[
         "--weights",
         "-w",
         metavar="NAME|FILE",
-        help="A name in the manifest of weights, or a checkpoint file. "
-        "Left out: the first entry made for the task.",
+        help="A name that 'lkcfuse weights list' shows, or a checkpoint file. Default: the first "
+        "one made for the task.",
         autocompletion=completion.weights,
     ),
 ]
@@ -64,14 +64,14 @@ ManifestOption = Annotated[
     typer.Option(
         "--manifest",
         metavar="FILE",
-        help="A manifest of further weights, merged by name over the built-in one.",
+        help="A manifest of further weights; its entries replace built-in ones of the same name.",
         parser=local_path,
     ),
 ]
 
 OfflineOption = Annotated[
     bool,
-    typer.Option("--offline", help="Never touch the network; HF_HUB_OFFLINE=1 does the same."),
+    typer.Option("--offline", help="Do not use the network; HF_HUB_OFFLINE=1 does the same."),
 ]
 
 DeviceOption = Annotated[
@@ -80,7 +80,7 @@ DeviceOption = Annotated[
         "--device",
         "-d",
         metavar="DEVICE",
-        help="auto, cpu, cuda, cuda:N or mps. auto takes CUDA, then MPS, then the CPU.",
+        help="auto, cpu, cuda, cuda:N or mps. auto prefers CUDA, then MPS, then the CPU.",
         autocompletion=completion.devices,
     ),
 ]
@@ -91,8 +91,8 @@ ThreadsOption = Annotated[
         "--threads",
         min=1,
         metavar="N",
-        help="Threads on the CPU. Left out: as many as CPUs this process may use, "
-        "or OMP_NUM_THREADS if that is less.",
+        help="Threads on the CPU. Default: the CPUs this process may use, or OMP_NUM_THREADS if "
+        "that is less.",
     ),
 ]
 
@@ -126,7 +126,7 @@ PreferOption = Annotated[
     typer.Option(
         "--prefer",
         metavar="SUFFIX",
-        help="Of files that differ in the extension alone, take this one: tiff.",
+        help="Which extension to take where files differ only in it, such as tiff.",
     ),
 ]
 ReportOption = Annotated[
@@ -134,7 +134,7 @@ ReportOption = Annotated[
     typer.Option(
         "--report",
         metavar="HTML",
-        help="Write a page to look at, too: pairs, scores and baselines, in one file.",
+        help="Also write an HTML report with pairs, scores and baselines, in one file.",
     ),
 ]
 
@@ -144,7 +144,7 @@ OptionalOutputOption = Annotated[
         "--output",
         "-o",
         metavar="OUT",
-        help="The file to write; - for stdout. Its folder is made.",
+        help="The file to write; - for stdout. Its folder is created if it does not exist.",
         show_default=False,
         parser=local_path,
     ),
@@ -155,8 +155,8 @@ TileOption = Annotated[
     typer.Option(
         "--tile",
         metavar="auto|off|N",
-        help="Work in regions: where the memory asks for it, never, or of at most N pixels a "
-        "side. The result is the same.",
+        help="Process the image in regions: when memory requires it (auto), never (off), or of "
+        "at most N pixels per side. The result is the same.",
         autocompletion=completion.tiles,
     ),
 ]
@@ -166,7 +166,7 @@ MemoryOption = Annotated[
     typer.Option(
         "--memory",
         metavar="SIZE",
-        help="Memory the network may use, such as 4GB or 800MB. Left out: most of what is free.",
+        help="Memory the network may use, such as 4GB or 800MB. Default: most of the free memory.",
     ),
 ]
 
@@ -175,7 +175,7 @@ ScratchOption = Annotated[
     typer.Option(
         "--scratch",
         metavar="DIR",
-        help="Folder for what does not fit in memory. Left out: the system's temporary one.",
+        help="Folder for data that does not fit in memory. Default: the system's temporary folder.",
         parser=local_path,
     ),
 ]
@@ -201,12 +201,12 @@ def inference_options(
     """Put the options on how to run the network together.
 
     Raises:
-        UsageError: One of them makes no sense.
+        UsageError: One of them is not valid.
     """
     from lkcfuse.inference import InferenceOptions
 
     if tile not in ("auto", "off") and not tile.isdecimal():
-        raise UsageError(f"--tile {tile} is neither auto, off nor a number of pixels")
+        raise UsageError(f"--tile {tile}: give auto, off or a number of pixels")
     return InferenceOptions(
         tile=int(tile) if tile.isdecimal() else tile,  # type: ignore[arg-type]
         memory=None if memory is None else _bytes(memory),

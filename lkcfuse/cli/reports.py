@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lkcfuse.metrics.cases import Plan as EvalPlan
     from lkcfuse.metrics.scoring import Scores
     from lkcfuse.metrics.table import Table
+    from lkcfuse.pairs import PairOptions
     from lkcfuse.report import Report, Section
 
 
@@ -42,7 +43,7 @@ def check_batch_report(
     check_report(path, used=used, force=force, to_be_made=plan.folder)
     if method_name(plan.folder) in BASELINES:
         raise UsageError(
-            f"{plan.folder} is called like a baseline of the report: choose another folder with -o"
+            f"{plan.folder} has the name of a baseline in the report: choose another folder with -o"
         )
 
 
@@ -52,6 +53,7 @@ def write_batch_report(
     *,
     task: Task,
     method: str,
+    options: PairOptions,
     settings: Section,
     run: dict[str, str],
     out: Output,
@@ -70,6 +72,7 @@ def write_batch_report(
         title=_title(task, [method]),
         task=task,
         method=method,
+        options=options,
         metrics=[metric.name for metric in select(task=task.name)],
         explain={
             outcome.pair.name: failures.explain(outcome.error)[0] or "failed"

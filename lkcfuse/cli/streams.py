@@ -17,7 +17,7 @@ _closed: set[str] = set()
 ERRORS = "lkcfuse.names"
 """How standard output takes a name that its encoding cannot hold (see `codecs.register_error`).
 
-A file name that is no valid text comes out as the bytes it went in; a character that the encoding
+A file name that is not valid text comes out as the bytes it went in; a character that the encoding
 lacks comes out escaped, as Python has it on stderr.
 """
 

@@ -9,12 +9,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lkcfuse.cli.output import Output, count
-from lkcfuse.errors import LkcfuseError
+from lkcfuse.errors import LkcfuseError, UsageError
 
 if TYPE_CHECKING:
     from lkcfuse.batch.settings import Settings
     from lkcfuse.metrics.comparison import Comparison, Made
     from lkcfuse.metrics.table import Table
+
+
+def check_publishing(
+    format_name: str | None, path: Path | None, out: Output, *, to_stdout: bool, force: bool
+) -> None:
+    """Refuse, before the work, a table for a paper that could not be printed or written.
+
+    Args:
+        format_name: What `--table` says.
+        path: What `--summary` says.
+        out: How the command talks.
+        to_stdout: Whether standard output has the scores already.
+        force: Whether any file that exists may be replaced.
+    """
+    from lkcfuse.metrics.publication import FORMATS
+    from lkcfuse.metrics.publication_files import check_publication
+
+    if format_name is not None:
+        if format_name not in FORMATS:
+            raise UsageError(f"--table {format_name}: choose from {', '.join(FORMATS)}")
+        if to_stdout or out.as_json:
+            other = "--json" if out.as_json else "-o -"
+            raise UsageError(
+                f"--table and {other} cannot share standard output: use --summary FILE"
+            )
+    if path is not None:
+        check_publication(path, force=force)
 
 
 def compare(table: Table, made: Mapping[str, Settings] | None = None) -> Comparison:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 def note_of_task(ctx: typer.Context, pair: Pair, out: Output) -> None:
     """Say which task is taken for two grey images, if the command line names none."""
-    if _is_by_default(ctx) and not pair.first.is_coloured() and not pair.second.is_coloured():
+    if is_by_default(ctx) and not pair.first.is_coloured() and not pair.second.is_coloured():
         out.note(
-            "both images are grey and --task is left out: they are taken for infrared and visible; "
-            "for MRI and CT give --task mri-ct"
+            "both images are grey and --task was not given: assuming infrared and visible; "
+            "for MRI and CT, give --task mri-ct"
         )
 
 
@@ -32,7 +32,7 @@ def note_of_batch_task(ctx: typer.Context, plan: Plan, options: PairOptions, out
     """
     from lkcfuse.pairs import read_pair
 
-    if not _is_by_default(ctx) or not plan.pairs:
+    if not is_by_default(ctx) or not plan.pairs:
         return
     first, second = plan.pairs[0].first, plan.pairs[0].second
     if isinstance(first, Path) and isinstance(second, Path):
@@ -40,6 +40,7 @@ def note_of_batch_task(ctx: typer.Context, plan: Plan, options: PairOptions, out
             note_of_task(ctx, read_pair(first, second, options), out)
 
 
-def _is_by_default(ctx: typer.Context) -> bool:
+def is_by_default(ctx: typer.Context) -> bool:
+    """Whether nobody named a task."""
     source = ctx.get_parameter_source("task")
     return source is None or source.name != "COMMANDLINE"

@@ -48,7 +48,7 @@ OutputOption = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="The checkpoint: FILE.safetensors. Left out: the recipe's name, else the task's, in "
+        help="The checkpoint: FILE.safetensors. Default: the name of the recipe or the task, in "
         "the current folder.",
         parser=local_path,
     ),
@@ -69,7 +69,7 @@ TasksOption = Annotated[
         "--task",
         "-t",
         metavar="TASK",
-        help="May be repeated with --data. [ir-vis]",
+        help="The task; several may be given with --data. [default: ir-vis]",
         autocompletion=completion.tasks,
     ),
 ]
@@ -78,13 +78,13 @@ RecipeOption = Annotated[
     typer.Option(
         "--recipe",
         metavar="NAME|FILE",
-        help="Settings to start from: a recipe of the packaged weights, or a JSON file.",
+        help="A recipe of the packaged weights, or a JSON file of settings.",
         autocompletion=completion.recipes,
     ),
 ]
 StageOption = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--stage", metavar="NAME", help="Only this stage of a recipe of several."),
+    typer.Option("--stage", metavar="NAME", help="Run only this stage of the recipe."),
 ]
 InitOption = Annotated[
     Optional[str],  # noqa: UP045
@@ -98,30 +98,46 @@ InitOption = Annotated[
 ]
 WidthOption = Annotated[
     Optional[int],  # noqa: UP045
-    typer.Option("--width", min=2, metavar="N", help="Width `inner`: 8 compact, 32 the paper's."),
+    typer.Option(
+        "--width",
+        min=2,
+        metavar="N",
+        help="Width of the network: 8 for the compact one, 32 for the paper's.",
+    ),
 ]
 KernelsOption = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--kernels", metavar="A,B,C", help="Large kernels a level, as 15,11,5."),
+    typer.Option(
+        "--kernels",
+        metavar="A,B,C",
+        help="Sizes of the large kernels at the three resolutions, such as 15,11,5.",
+    ),
 ]
 StepsOption = Annotated[
     Optional[int],  # noqa: UP045
-    typer.Option("--steps", min=1, metavar="N", help="Steps of the whole run."),
+    typer.Option("--steps", min=1, metavar="N", help="Number of optimiser steps."),
 ]
 MinutesOption = Annotated[
     Optional[float],  # noqa: UP045
-    typer.Option("--minutes", metavar="M", help="End after M minutes, if steps are left then."),
+    typer.Option("--minutes", metavar="M", help="Stop after M minutes, even if steps are left."),
 ]
 RateOption = Annotated[
     Optional[float],  # noqa: UP045
-    typer.Option("--learning-rate", metavar="R", help="Peak of the one-cycle schedule."),
+    typer.Option(
+        "--learning-rate", metavar="R", help="Peak of the one-cycle learning rate schedule."
+    ),
 ]
 SeedOption = Annotated[
     Optional[int],  # noqa: UP045
-    typer.Option("--seed", min=0, metavar="N", help="Decides weights, order and augmentation."),
+    typer.Option(
+        "--seed",
+        min=0,
+        metavar="N",
+        help="Seed of the initial weights, the order of the data and its augmentation.",
+    ),
 ]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on with a run that was stopped or killed.")
+    bool, typer.Option("--resume", help="Continue a run that was stopped or killed.")
 ]
 
 
@@ -146,11 +162,11 @@ def train(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train a network on your own pairs, or go on training one of the packaged weights.
+    """Train a network on your own pairs, or train packaged weights further.
 
-    Beside the checkpoint stands a log (settings, data, curve, scores). A tenth of the pairs is
-    kept aside to choose the best weights; pairs in val/ only report. Ctrl-C or a crash costs a
-    minute at most: the same command with --resume goes on.
+    A log with settings, data, curve and scores is written next to the checkpoint. A tenth of the
+    pairs is kept aside to choose the best weights; pairs in val/ are only reported on. Ctrl-C or a
+    crash costs a minute at most: run the same command with --resume to continue.
     """
     out = Output(as_json, quiet)
     first, second = _two_folders(folders, data)
@@ -232,7 +248,7 @@ def _two_folders(folders: list[Path] | None, data: Path | None) -> tuple[Path | 
     if not folders:
         return None, None
     if len(folders) != 2:
-        raise UsageError(f"{len(folders)} folder given: the first and the second source's are two")
+        raise UsageError(f"train needs two folders and got {len(folders)}")
     return folders[0], folders[1]
 
 
@@ -246,7 +262,7 @@ def _kernels(text: str | None) -> tuple[int, int, int] | None:
     try:
         one, two, three = (int(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"--kernels {text}: give three odd sizes, as 15,11,5") from None
+        raise UsageError(f"--kernels {text}: give three odd sizes, such as 15,11,5") from None
     return one, two, three
 
 
@@ -268,17 +284,15 @@ def _check_output(output: Path, recipe: Recipe, *, resume: bool, force: bool) ->
     if not resume:
         for path in files:
             if path.exists() and not _is_of_no_checkpoint(path, output):
-                raise UsageError(
-                    f"{path} exists: --resume goes on with its run, --force starts anew"
-                )
+                raise UsageError(f"{path} exists: --resume continues its run, --force starts again")
         return
     if is_finished(output) and not state_path(output).exists():
-        raise UsageError(f"{output} is finished already: train on from it with --init {output}")
+        raise UsageError(f"{output} is finished: to train it further, give --init {output}")
     log = log_path(output)
     if output.exists() and not any(path.exists() for path in files if path != output):
         raise UsageError(
-            f"{output} exists, and no run that made it is known here ({log.name} is missing): "
-            "there is nothing to resume; give another --output"
+            f"{output} exists, and the log of its run ({log.name}) is missing: it cannot be "
+            "resumed; give another --output"
         )
 
 
@@ -315,7 +329,7 @@ def _hint_of_resuming() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        failures.with_hint(stop, "the same command with --resume goes on")
+        failures.with_hint(stop, "run the same command with --resume to continue")
         raise
 
 

@@ -143,7 +143,7 @@ def pull(
         out.result(f"{entry.name}  {path}", _describe(entry, known, store))
         return None
 
-    # One that cannot be had is no reason to leave out the others.
+    # One that cannot be had does not keep the others from being fetched.
     failures = [error for error in map(attempt, entries) if error is not None]
     for error in failures:
         if as_json:

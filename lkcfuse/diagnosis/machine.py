@@ -77,7 +77,7 @@ def check_devices(threads: int | None = None) -> Iterator[Finding]:
         threads: Threads on the CPU; None for the usual number.
 
     Raises:
-        UsageError: The number makes no sense.
+        UsageError: The number is out of range.
     """
     import torch
 

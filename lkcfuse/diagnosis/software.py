@@ -27,6 +27,9 @@ LIBRARIES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors"
 EXTRAS = {
     "ray": (("ray",), "batch --engine ray"),
     "remote": (("fsspec", "s3fs", "gcsfs"), "s3:// and gs:// URLs"),
+    "iqa": (("pyiqa",), "eval --metrics iqa:NAME"),
+    "thermal": (("flyr",), "radiometric files of FLIR"),
+    "plot": (("matplotlib",), "eval --plot"),
     "stats": (("scipy",), "tests of significance in eval"),
 }
 """By extra: the modules it brings, and what they are for."""

@@ -76,7 +76,7 @@ def try_device(name: str, threads: int | None = None) -> Iterator[Finding]:
         f"on {where}: {USUAL[1]}x{USUAL[0]} pixels in {seconds:.2f} s, "
         f"at most {difference:.2g} grey levels off"
     )
-    # Written this way round for a result that is no number.
+    # Written this way round so that NaN fails.
     if not difference <= TOLERANCE:
         yield Finding(
             "network",

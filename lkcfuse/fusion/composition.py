@@ -105,7 +105,7 @@ def check_no_warnings(notes: Sequence[str]) -> None:
     found = [note for note in notes if isinstance(note, CodedWarning)]
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise RefusedError(f"{found[0]}{more}: not fused, for --fail-on-warning")
+        raise RefusedError(f"{found[0]}{more}: not fused, because of --fail-on-warning")
 
 
 def _in_colour(pair: Pair, luma: FloatArray, task: Task) -> Image:

@@ -65,7 +65,7 @@ def choose_export_format(path: Path, asked: str | None) -> str:
         if path.suffix.lower() == suffix:
             return name
     raise UsageError(
-        f"{path} ends in none of {', '.join(SUFFIXES.values())}: end it so, or give --format"
+        f"{path} does not end in {' or '.join(SUFFIXES.values())}: rename it, or give --format"
     )
 
 

@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     import torch
 
     from lkcfuse.fusion.model import FusionModel
+    from lkcfuse.fusion.volumes import FusedVolume
     from lkcfuse.inference import InferenceOptions, InferenceSession
     from lkcfuse.models import Manifest, ModelRecord
+    from lkcfuse.volumes import VolumeOptions
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,7 +69,7 @@ class Fuser:
         manifest: A further manifest of weights, read or by its path.
         offline: Never fetch weights from the network.
         options: How to run the network: tiles, memory, precision.
-        notify: Told, a line each, what the user should know; left out, such lines are logged as
+        notify: Told, one line each, what the user should know; left out, such lines are logged as
             warnings.
 
     Raises:
@@ -168,7 +170,7 @@ class Fuser:
             This fuser.
 
         Raises:
-            UsageError: The device's name or the number of threads makes no sense.
+            UsageError: The device's name or the number of threads is not valid.
             ResourceError: The device is absent.
             WeightsError: The weights are unknown, unreachable or damaged.
         """
@@ -269,7 +271,7 @@ class Fuser:
 
         Returns:
             As many channels as the second image has, if the task keeps chroma; else one. A grey
-            image that is no batch is (H, W) as an array, and (1, H, W) as a tensor. Of the
+            image that is not a batch is (H, W) as an array, and (1, H, W) as a tensor. Of the
             sources' type; where they differ, of the one that holds both (`result_type`). A tensor
             is on the second source's device, and carries no gradient: see `FusionModel`.
 
@@ -290,8 +292,8 @@ class Fuser:
             batches = [split_batch(name, batch) for name, batch in self._named(first, second)]
             if len(batches[0]) != len(batches[1]):
                 raise InputError(
-                    f"the batches have {len(batches[0])} and {len(batches[1])} images: give as "
-                    "many of both"
+                    f"the batches have {len(batches[0])} and {len(batches[1])} images: give "
+                    "the same number of both"
                 )
             fused = [
                 self._fuse_arrays(one, other, invert_first, progress)
@@ -423,12 +425,12 @@ class Fuser:
         inputs = pair.stack(processing.channel_order, invert_first=invert_first)
         processing.scale_in_place(inputs)
         output = session.run(inputs, progress=progress)
-        del inputs  # of a large image it is no small part of the memory
-        # A value that is no number makes a bound none; a mask would be as large as an image.
+        del inputs  # of a large image they are a large part of the memory
+        # NaN makes a bound NaN; a mask would be as large as an image.
         if not np.isfinite([output.min(), output.max()]).all():
             raise WeightsError(
-                f"weights '{weights.name}' give values that are no numbers for "
-                f"{pair.first.name} and {pair.second.name}: choose others"
+                f"weights '{weights.name}' give NaN or infinite values for {pair.first.name} "
+                f"and {pair.second.name}: choose other weights"
             )
         processing.unit_in_place(output)
         np.clip(output, 0, 1, out=output)
@@ -438,6 +440,39 @@ class Fuser:
         )
         fused = sign(fused, self.task, weights)
         return stretch_image(fused) if processing.stretch else fused
+
+    def fuse_volume(
+        self,
+        first: Any,
+        second: Any,
+        *,
+        options: VolumeOptions | None = None,
+        progress: Progress | None = None,
+    ) -> FusedVolume:
+        """Fuse two scans, slice by slice on one grid; takes the extra `medical`.
+
+        Args:
+            first: The MRI: a path (NIfTI, NRRD, MetaImage, DICOM or the folder of a series), a
+                SimpleITK or nibabel image, or a tuple of an array and its affine, both as nibabel
+                has them.
+            second: The CT, PET or SPECT; likewise. It is resampled onto the first's grid.
+            options: Windows, colours, grid and plane; None for the defaults.
+            progress: Called with (done, total) slices.
+
+        Returns:
+            The fused scan: its `array` and `affine` as nibabel has them, or `to_sitk()`.
+
+        Raises:
+            InputError: A scan cannot be read, or the two cannot be compared.
+            UsageError: An option makes no sense, or a library is not installed.
+            LkcfuseError: As `load`.
+        """
+        from lkcfuse.fusion.volumes import fuse_scans, prepare_scans
+        from lkcfuse.volumes import VolumeOptions
+
+        options = options or VolumeOptions()
+        scans = prepare_scans(first, second, self.task, options, self.notify)
+        return fuse_scans(self, scans, options, progress)
 
     def _ready(
         self, progress: Progress | None = None

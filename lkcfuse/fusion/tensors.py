@@ -59,7 +59,8 @@ def fuse_tensors(
             output = torch.from_numpy(session.run(planes.numpy(), progress=progress))
             if not output.isfinite().all():
                 raise WeightsError(
-                    "the weights give values that are not numbers for these tensors: choose others"
+                    "the weights give NaN or infinite values for these tensors: choose "
+                    "other weights"
                 )
             fused[index, 0] = processing.unit(output)
         sources = [source.to(second.device) for source in sources]

@@ -28,8 +28,9 @@ class Decoded:
         icc_profile: The file's colour profile, of whatever colour space.
         nodata: The value that the file says stands for no data, in its own numbers.
         format: Name of the format, as Pillow calls it: `PNG`.
-        notes: What the user should know, a line each.
+        notes: What the user should know, one line each.
         metadata: What the file says about the picture.
+        valid: (H, W): where there is data; None where only the samples tell.
     """
 
     samples: npt.NDArray[Any]
@@ -39,6 +40,7 @@ class Decoded:
     format: str = ""
     notes: list[str] = field(default_factory=list)
     metadata: Metadata = field(default_factory=Metadata)
+    valid: npt.NDArray[np.bool_] | None = None
 
     @property
     def has_alpha(self) -> bool:

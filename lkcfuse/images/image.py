@@ -57,7 +57,7 @@ class Image:
             or a float type.
         name: What messages call it: the file's path, or a word.
         icc_profile: The colour profile that came with the RGB values; None where none did.
-        notes: What the user should know about the way it was read, a line each.
+        notes: What the user should know about the way it was read, one line each.
         coverage: How much each pixel counts: (H, W), 0 where there is no data, 255 where there is;
             None where there is data everywhere.
         metadata: What the image's file says about the picture, which goes into a file that is
@@ -264,14 +264,11 @@ def check_float_range(samples: Samples, name: str) -> None:
     """Check that float samples are between 0 and 1.
 
     Raises:
-        InputError: One lies beyond, or is no number.
+        InputError: One lies beyond, or is NaN.
     """
     lowest, highest = float(samples.min()), float(samples.max())
     if math.isnan(lowest):  # one is enough: it comes through
-        raise InputError(
-            f"{name} has values that are no numbers (NaN): put numbers between 0 and 1 in their "
-            "place"
-        )
+        raise InputError(f"{name} contains NaN: replace it by values between 0 and 1")
     if lowest < -FLOAT_TOLERANCE or highest > 1 + FLOAT_TOLERANCE:
         raise InputError(
             f"{name} has float values from {lowest:g} to {highest:g}: scale them to 0..1"

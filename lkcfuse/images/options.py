@@ -17,8 +17,13 @@ class ReadOptions:
         palette: What to do about heat in false colours: `off`, `auto` (recognise the palette), or
             the palette as `lkcfuse.images.palettes.find_palettes` takes it.
         page: Which page of a file of several to read, from 1 on.
+        page_chosen: Whether somebody chose that page; else the first of several has a warning.
         fourth_channel: Read the fourth channel of a file as a grey image of its own, or leave it
             out: `only`, `drop`; None takes it for what the file says it is.
+        radiometric: What to take of a thermal camera's radiometric file: `off` for the picture that
+            it shows, `thermal` for its temperatures in degrees Celsius, `visible` for what its
+            visible camera saw of the same view. Other files are read as they are.
+        radiometric_grid: Whose pixels either of the two has then: `thermal` or `visible`.
     """
 
     value_range: str = "full"
@@ -26,3 +31,6 @@ class ReadOptions:
     palette: str = "off"
     page: int = 1
     fourth_channel: str | None = None
+    radiometric: str = "off"
+    radiometric_grid: str = "thermal"
+    page_chosen: bool = False

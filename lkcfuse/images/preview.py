@@ -27,7 +27,7 @@ def preview_pixels(image: Image, side: int) -> Pixels:
 
     Returns:
         The pixels. Colours with a profile are converted to sRGB; a profile that is broken, or no
-        RGB profile, is passed over, as most viewers do.
+        RGB profile, is skipped, as most viewers do.
     """
     picture = _shrunk(PIL.Image.fromarray(image_to_array(image, np.uint8)), side)
     if image.icc_profile is not None and picture.mode == "RGB":

@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy.typing as npt
 
-from lkcfuse.errors import InputError
+from lkcfuse.errors import InputError, LkcfuseError
 from lkcfuse.images.decoded import Decoded
 from lkcfuse.images.image import Image
 from lkcfuse.images.options import ReadOptions
@@ -88,6 +88,49 @@ def probe_image(
         return _probe(file, options, name)
 
 
+def count_pages(source: str | os.PathLike[str] | RemotePath) -> int:
+    """Return how many pages or frames an image file has; 1 where its format has no others.
+
+    Args:
+        source: A path, or an object at a URL.
+
+    Raises:
+        InputError: The file is missing, no image, or of a kind that is not read.
+    """
+    name = str(source)
+    with ExitStack() as stack:
+        if isinstance(source, RemotePath):
+            stack.enter_context(_reading(name))
+            file = stack.enter_context(source.open())
+        else:
+            file = stack.enter_context(_open_path(Path(source), name))
+        reader = _recognise(file, name)
+        with _decoding(name):
+            return reader.count_pages(file, name)
+
+
+def radiometric_kind(source: str | os.PathLike[str] | RemotePath) -> str | None:
+    """Return whose radiometric JPEG a file is, that of a thermal camera: `FLIR` or `DJI`.
+
+    Args:
+        source: A path, or an object at a URL.
+
+    Returns:
+        The maker; None where it is another file.
+
+    Raises:
+        InputError: The file is missing, or cannot be read.
+    """
+    from lkcfuse.images.readers import radiometric
+
+    name = str(source)
+    if isinstance(source, RemotePath):
+        with _reading(name), source.open() as file:
+            return radiometric.radiometric_kind(file)
+    with _open_path(Path(source), name) as file:
+        return radiometric.radiometric_kind(file)
+
+
 @contextmanager
 def _open_path(path: Path, name: str) -> Iterator[BinaryIO]:
     with _reading(name):
@@ -158,7 +201,7 @@ def _recognise(file: BinaryIO, name: str) -> Reader:
 def _decoding(name: str) -> Iterator[None]:
     try:
         yield
-    except (InputError, MemoryError):
+    except (LkcfuseError, MemoryError):
         raise
     except Exception as error:
         # A broken file can make a decoder fail in any way: struct.error, IndexError, zlib.error.

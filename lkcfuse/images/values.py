@@ -40,7 +40,7 @@ def to_image(decoded: Decoded, options: ReadOptions, name: str) -> Image:
 
     Raises:
         InputError: Its values cannot be used as they are, or the palette's file cannot.
-        UsageError: The range that was asked for makes no sense, or no palette has that name.
+        UsageError: The range that was asked for is not valid, or no palette has that name.
     """
     notes: list[str] = [
         line if isinstance(line, CodedWarning) else CodedWarning("file", line)
@@ -48,7 +48,8 @@ def to_image(decoded: Decoded, options: ReadOptions, name: str) -> Image:
     ]
     samples = _upright(decoded.samples, decoded.orientation)
     values, alpha = _split_alpha(samples, options, name, notes)
-    valid = _where_valid(values, alpha, (decoded.nodata, options.nodata))
+    told = None if decoded.valid is None else _upright(decoded.valid, decoded.orientation)
+    valid = _where_valid(values, alpha, told, (decoded.nodata, options.nodata))
     values, found = undo_palette(values, options.palette, name)
     notes.extend(found)
     depth = _depth(values.dtype)
@@ -100,7 +101,8 @@ def sample_data(decoded: Decoded, options: ReadOptions, name: str, count: int) -
     step = max(1, int(np.ceil(np.sqrt(values.shape[0] * values.shape[1] / count))))
     values = values[::step, ::step]
     alpha = None if alpha is None else alpha[::step, ::step]
-    valid = _where_valid(values, alpha, (decoded.nodata, options.nodata))
+    told = None if decoded.valid is None else decoded.valid[::step, ::step]
+    valid = _where_valid(values, alpha, told, (decoded.nodata, options.nodata))
     return values.reshape(-1) if valid is None else values[valid].reshape(-1)
 
 
@@ -144,7 +146,7 @@ def _is_picture(alpha: Raw) -> bool:
 
 
 def _where_valid(
-    values: Raw, alpha: Raw | None, nodata: tuple[float | None, ...]
+    values: Raw, alpha: Raw | None, told: Raw | None, nodata: tuple[float | None, ...]
 ) -> npt.NDArray[np.bool_] | None:
     """Return where there is data, (H, W); None for everywhere."""
     missing: list[Raw] = []
@@ -158,6 +160,8 @@ def _where_valid(
             missing.append(_in_all_channels(values == stored))
     if alpha is not None:
         missing.append(alpha == 0)
+    if told is not None:
+        missing.append(~told)
     found = [places for places in missing if places.any()]
     return ~np.logical_or.reduce(found) if found else None
 

@@ -37,7 +37,7 @@ def check_threads(threads: int | None) -> int | None:
         UsageError: The number is below 1.
     """
     if threads is not None and threads < 1:
-        raise UsageError(f"{threads} threads cannot compute: give 1 or more")
+        raise UsageError(f"the number of threads is {threads}: give 1 or more")
     return threads
 
 
@@ -73,4 +73,4 @@ class InferenceOptions:
                 f"choose one of {', '.join(get_args(Precision))}"
             )
         if self.memory is not None and self.memory <= 0:
-            raise UsageError(f"the memory is {self.memory} bytes: it must be positive")
+            raise UsageError(f"the memory must be positive, and {self.memory} bytes were given")

@@ -125,7 +125,7 @@ def plan_whole(
         sides += [2048, 1024, 512, 256, 128, 64]
     if tile is not None and halo is None:
         raise ResourceError(
-            f"{architecture.title} computes statistics of the whole image and cannot be run in "
+            f"{architecture.title} computes statistics of the whole image and cannot run in "
             "tiles: leave out --tile"
         )
     for side in sides:

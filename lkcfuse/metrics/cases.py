@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.metrics.naming import BY_STEM, Naming, by_pair, match_sources
+from lkcfuse.pairs.options import PairOptions
 from lkcfuse.pairs.pairing import list_images
 from lkcfuse.pairs.patterns import Side, parse_pattern
 from lkcfuse.remote import Location
@@ -32,6 +33,7 @@ class Case:
         second: File of the second source.
         fused: Each method's fused image.
         reference: A ground truth, where there is one.
+        options: How the sources are read and brought together.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Case:
     second: Location
     fused: Mapping[str, Location] = field(default_factory=dict)
     reference: Location | None = None
+    options: PairOptions = field(default_factory=PairOptions)
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,7 @@ def plan_batch(
     reference: Path | None,
     notes: Sequence[str] = (),
     naming: Naming = BY_STEM,
+    options: PairOptions | None = None,
 ) -> Plan:
     """Plan to score a batch by its journal, next to what other methods made of the same pairs.
 
@@ -178,6 +182,7 @@ def plan_batch(
         reference: Folder of the ground truths, if any.
         notes: What the user should know about the batch, a line each.
         naming: How other methods name their files: the batch's name first, or a pair's.
+        options: How the batch read its sources and brought them together.
 
     Raises:
         InputError: The journal has no pairs, or as `plan_folders`.
@@ -192,7 +197,8 @@ def plan_batch(
         name: list_images(folder, prefer=naming.prefer)
         for name, folder in zip(others, fused[1:], strict=True)
     }
-    sources = [Case(pair.name, pair.first, pair.second) for pair in pairs]
+    how = options or PairOptions()
+    sources = [Case(pair.name, pair.first, pair.second, options=how) for pair in pairs]
     sides = parse_pattern(naming.pattern) if naming.pattern is not None else None
     return _plan(sources, methods, fused, reference, [*notes], sides)
 
@@ -256,6 +262,7 @@ def _plan(
                 if source.name in images
             },
             references.get(source.name),
+            source.options,
         )
         for source in sources
     )

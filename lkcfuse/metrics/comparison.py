@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from lkcfuse.metrics.registry import METRICS, Metric
+from lkcfuse.metrics.registry import Metric, find
 from lkcfuse.metrics.significance import holm, paired_p
 from lkcfuse.metrics.table import Table, csv_bytes, guarded, number_text, rounded
 from lkcfuse.version import __version__
@@ -60,7 +60,7 @@ class Summary:
         return {
             "metric": self.metric,
             "method": self.method,
-            "better": better(METRICS[self.metric]),
+            "better": better(find(self.metric)),
             "mean": self.mean,
             "std": self.std,
             "median": self.median,
@@ -103,7 +103,7 @@ class Comparison:
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
         """The table's metrics."""
-        return tuple(METRICS[name] for name in self.table.metrics)
+        return tuple(find(name) for name in self.table.metrics)
 
     @property
     def methods(self) -> tuple[str, ...]:

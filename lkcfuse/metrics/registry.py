@@ -7,9 +7,14 @@ them from there, so that `--explain` and the documentation cannot drift apart.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
 
 from lkcfuse.errors import UsageError
 from lkcfuse.metrics import (
@@ -29,6 +34,8 @@ from lkcfuse.metrics import (
 )
 
 _HEADINGS = ("Args:", "Returns:", "Raises:", "Source:", "Example:")
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SUM = "a sum over the two sources"
 _UP_TO_2 = "a sum over the two sources, up to 2"
@@ -60,6 +67,7 @@ class Metric:
             oversharpening raise them as well.
         scale: How its scale differs from what many papers print; empty where it does not.
         undefined: Which images it is undefined for, where that may be all images of a table.
+        on_request: Whether tables have it only where it is named.
         tasks: Names of the tasks whose tables have it where no metrics are named; empty for all.
     """
 
@@ -71,6 +79,7 @@ class Metric:
     ranks: bool = True
     scale: str = ""
     undefined: str = ""
+    on_request: bool = False
     tasks: tuple[str, ...] = ()
 
     @property
@@ -146,8 +155,133 @@ _METRICS = (
     Metric("GT_MAE", pixelwise.gt_mae, Needs.REFERENCE, higher_is_better=False),
 )
 
-#: Every metric by name, in the order of a table's columns.
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
+_REGISTERED = {metric.name: metric for metric in _METRICS}
+
+METRICS: Mapping[str, Metric] = MappingProxyType(_REGISTERED)
+"""Every metric by name, in the order of a table's columns; read-only, see `metric` to add one."""
+
+GROUP = "lkcfuse.metrics"
+"""Entry points of this group are loaded when metrics are first looked up; see `metric`."""
+
+ALL = "all"
+"""Stands among names for all metrics that apply and need not be asked for."""
+
+
+def metric(
+    name: str,
+    *,
+    needs: Needs = Needs.SOURCES,
+    higher_is_better: bool = True,
+    ranks: bool = True,
+) -> Callable[[Function], Function]:
+    """Make a function a metric: `lkcfuse eval --metrics NAME` and `evaluate` then know it.
+
+    Processes that share the scoring import the main module, or the entry point, and know it too.
+    Tables have it where it is named (`--metrics all,NAME`).
+
+    Args:
+        name: The column's name: letters, digits, `-` and `_`.
+        needs: What the function takes: `(fused)`, `(fused, a, b)` or `(fused, reference)`, each a
+            `Plane` whose `pixels` have shape (H, W) in grey levels 0..255.
+        higher_is_better: The direction.
+        ranks: Whether methods may be ranked by it alone.
+
+    Returns:
+        A decorator that returns the function as it is. The docstring's first sentence, and its
+        `Returns:` and `Source:`, are what `--explain` prints.
+
+    Raises:
+        UsageError: The name is taken, or cannot be one.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name.lower() == ALL:
+        raise UsageError(f"'{name}' cannot name a metric: use letters, digits, - and _")
+
+    def register(function: Function) -> Function:
+        taken = _by_name().get(name.lower())
+        # A main module is imported a second time by the processes that it starts.
+        if taken is not None and not _is_same(taken.function, function):
+            raise UsageError(f"a metric is called '{taken.name}' already: choose another name")
+        _REGISTERED[name] = Metric(
+            name,
+            function,
+            needs,
+            higher_is_better=higher_is_better,
+            ranks=ranks,
+            on_request=True,
+        )
+        return function
+
+    return register
+
+
+def find(name: str) -> Metric:
+    """Return the metric of a name, upper or lower case; `iqa:NAME` is one of pyiqa's.
+
+    Raises:
+        UsageError: There is none, or an entry point that brings metrics cannot be loaded.
+        ResourceError: It is one of pyiqa's, which is not installed or cannot be loaded.
+    """
+    wanted = name.strip().lower()
+    if wanted.startswith("iqa:"):
+        from lkcfuse.metrics.iqa import iqa_metric
+
+        return iqa_metric(wanted)
+    if wanted not in _by_name():
+        load_entry_points()
+    found = _by_name().get(wanted)
+    if found is None:
+        raise UsageError(f"no metric is called '{name}': choose from {', '.join(METRICS)}")
+    return found
+
+
+def list_metrics(
+    *, reference: bool | None = None, direction: Literal["higher", "lower"] | None = None
+) -> list[str]:
+    """Return the names of metrics, those of entry points among them.
+
+    Args:
+        reference: True for those that compare with a ground truth, False for the others; None for
+            both.
+        direction: Which way is better; None for both.
+
+    Raises:
+        UsageError: The direction is neither, or an entry point cannot be loaded.
+
+    Example:
+        >>> list_metrics(reference=False, direction="lower")
+        ['MSE', 'Nabf', 'Qcv']
+    """
+    if direction not in (None, "higher", "lower"):
+        raise UsageError(f"the direction is 'higher' or 'lower', not {direction!r}")
+    load_entry_points()
+    return [
+        metric.name
+        for metric in METRICS.values()
+        if (reference is None or reference == (metric.needs is Needs.REFERENCE))
+        and (direction is None or metric.higher_is_better == (direction == "higher"))
+    ]
+
+
+@cache
+def load_entry_points() -> None:
+    """Load what other packages offer in the group `lkcfuse.metrics`, once.
+
+    Raises:
+        UsageError: One cannot be loaded.
+    """
+    for entry in entry_points(group=GROUP):
+        _load(entry)
+
+
+def _load(entry: EntryPoint) -> None:
+    try:
+        entry.load()
+    except Exception as error:
+        package = entry.dist.name if entry.dist is not None else entry.value
+        raise UsageError(
+            f"the metrics of {package} cannot be loaded ({type(error).__name__}: {error}): "
+            "update or uninstall it"
+        ) from error
 
 
 def select(
@@ -156,28 +290,49 @@ def select(
     """Return the metrics of those names, in the order given; all that apply where none is.
 
     Args:
-        names: Names as in `METRICS`, upper or lower case; None for every metric there is.
+        names: Names as in `METRICS`, upper or lower case, or `iqa:NAME`; `all` stands for all that
+            apply; None for these too.
         reference: Whether a ground truth is at hand.
         task: Name of the task that images were fused for; it leaves out what is for other tasks
             alone, where no names are given.
 
     Raises:
         UsageError: No metric has that name, or it needs a ground truth and there is none.
+        ResourceError: As `find`.
     """
-    if names is None:
-        return [
-            metric
-            for metric in METRICS.values()
-            if (reference or metric.needs is not Needs.REFERENCE)
-            and (task is None or not metric.tasks or task in metric.tasks)
-        ]
-    by_name = {name.lower(): metric for name, metric in METRICS.items()}
+    applying = [
+        metric
+        for metric in METRICS.values()
+        if (reference or metric.needs is not Needs.REFERENCE)
+        and (task is None or not metric.tasks or task in metric.tasks)
+        and not metric.on_request
+    ]
     chosen: dict[str, Metric] = {}
-    for name in names:
-        metric = by_name.get(name.strip().lower())
-        if metric is None:
-            raise UsageError(f"no metric is called '{name}': choose from {', '.join(METRICS)}")
+    for name in [ALL] if names is None else names:
+        if name.strip().lower() == ALL:
+            chosen |= {metric.name: metric for metric in applying}
+            continue
+        metric = find(name)
         if metric.needs is Needs.REFERENCE and not reference:
             raise UsageError(f"{metric.name} compares with a ground truth, and none was given")
         chosen[metric.name] = metric
     return list(chosen.values())
+
+
+def _by_name() -> dict[str, Metric]:
+    return {name.lower(): metric for name, metric in _REGISTERED.items()}
+
+
+def _is_same(one: Callable[..., float], other: Callable[..., float]) -> bool:
+    """Whether two functions stand at one place of one file."""
+    places = [
+        (function.__qualname__, getattr(function, "__code__", None)) for function in (one, other)
+    ]
+    (name, code), (other_name, other_code) = places
+    return (
+        name == other_name
+        and code is not None
+        and other_code is not None
+        and (code.co_filename, code.co_firstlineno)
+        == (other_code.co_filename, other_code.co_firstlineno)
+    )

@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 
 from lkcfuse.errors import LkcfuseError, ResourceError
-from lkcfuse.images import Image, ReadOptions, read_image
+from lkcfuse.images import Image, read_image
 from lkcfuse.metrics.cases import MAXIMUM, Case, Plan
 from lkcfuse.metrics.evaluator import evaluate
 from lkcfuse.metrics.plane import FloatArray, Plane, planes
 from lkcfuse.metrics.registry import Needs, select
 from lkcfuse.metrics.workers import WorkerPool
-from lkcfuse.pairs.options import SOURCE
+from lkcfuse.pairs.options import PairOptions
+from lkcfuse.pairs.prepare import prepare_pair
 from lkcfuse.remote import Location
 
 #: Starting a process costs about as much as scoring this many images.
@@ -179,7 +180,7 @@ def _score_case(case: Case, names: list[str], baselines: tuple[str, ...]) -> _Re
 
     sources: tuple[Plane, ...] = ()
     with failing_alone():
-        sources = planes(_read(case.first, result, SOURCE), _read(case.second, result, SOURCE))
+        sources = planes(*_read_sources(case, result))
     if not sources:
         return result
     a, b = sources
@@ -199,7 +200,13 @@ def _score_case(case: Case, names: list[str], baselines: tuple[str, ...]) -> _Re
 
     for method, path in case.fused.items():
         with failing_alone():
-            add(method, _read(path, result))
+            fused = _read(path, result)
+            for source in (a, b):
+                if np.array_equal(fused.pixels, source.pixels):
+                    result.notes.append(
+                        f"{fused.name} does not differ in luma from its source {source.name}"
+                    )
+            add(method, fused)
     for method in baselines:
         add(method, Plane(_baseline(method, a.pixels, b.pixels), method))
     return result
@@ -216,8 +223,23 @@ def _baseline(method: str, a: FloatArray, b: FloatArray) -> FloatArray:
     return mean
 
 
-def _read(path: Location, result: _Result, options: ReadOptions | None = None) -> Plane:
-    image = read_image(path, options)
+def _read_sources(case: Case, result: _Result) -> tuple[Plane, Plane]:
+    """Return both sources as they were fused."""
+    images = (
+        read_image(case.first, case.options.first),
+        read_image(case.second, case.options.second),
+    )
+    for image in images:
+        result.notes.extend(image.notes)
+    if case.options != PairOptions():
+        pair = prepare_pair(*images, case.options)
+        images = pair.first, pair.second
+    first, second = (Plane(levels_of(image), image.name) for image in images)
+    return first, second
+
+
+def _read(path: Location, result: _Result) -> Plane:
+    image = read_image(path)
     result.notes.extend(image.notes)
     return Plane(levels_of(image), str(path))
 

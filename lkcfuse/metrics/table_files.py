@@ -18,16 +18,25 @@ from typing import Any
 
 from lkcfuse import strict_json
 from lkcfuse.atomic import atomic_write, check_destination, may_replace
-from lkcfuse.errors import UsageError
+from lkcfuse.errors import LkcfuseError, UsageError
 from lkcfuse.metrics import older_tables
 from lkcfuse.metrics.comparison import COMPUTED, Comparison
-from lkcfuse.metrics.registry import METRICS
+from lkcfuse.metrics.registry import find
 from lkcfuse.metrics.table import KEYS, Row, Table, csv_bytes
 
 # Without one it may be a pipe or a device.
 _SUFFIXES = ("", ".csv", ".json", ".txt")
 
-_NOT_OURS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, csv.Error)
+_NOT_OURS = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    RecursionError,
+    csv.Error,
+    LkcfuseError,
+)
 
 
 def summary_path(path: Path) -> Path | None:
@@ -129,7 +138,7 @@ def checked(table: Table) -> Table:
         ValueError: It has other columns, or a value that is never written.
     """
     values = (value for row in table.rows for value in row.values if value is not None)
-    if not table.rows or not table.metrics or not set(table.metrics) <= METRICS.keys():
+    if not table.rows or not table.metrics or any(find(m).name != m for m in table.metrics):
         raise ValueError("not a table of ours")
     if not all(isinstance(value, float) and math.isfinite(value) for value in values):
         raise ValueError("not a table of ours")

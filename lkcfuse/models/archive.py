@@ -42,7 +42,7 @@ def load_archive(path: Path) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             raise ValueError(
-                "holds more than tensors and was not loaded, for it could run code"
+                "contains more than tensors and was not loaded, since that could run code"
             ) from error
         except MemoryError:
             raise

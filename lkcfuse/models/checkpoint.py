@@ -191,7 +191,8 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
     size = sum(tensor.nbytes for tensor in tensors.values() if _is_plain(tensor))
     if size > 2 * path.stat().st_size:
         raise WeightsError(
-            f"{path}: its tensors take {size} bytes, far more than the file has; fetch it again"
+            f"{path}: its tensors take {size} bytes, far more than the file contains; fetch "
+            "it again"
         )
     return tensors
 
@@ -227,7 +228,7 @@ def _architecture(tensors: Mapping[str, Tensor], stored: str | None) -> Architec
     found = registry.recognise(tensors)
     if found is None:
         known = ", ".join(map(registry.title, registry.names()))
-        raise ValueError(f"its tensors are not those of a known network ({known})")
+        raise ValueError(f"not a checkpoint of a known network ({known})")
     return found
 
 
@@ -245,7 +246,7 @@ def _check_tensors(given: dict[str, Tensor], expected: dict[str, Tensor], name: 
                 f"{name}: tensor '{key}' is {kind} instead of float: save the weights as float32"
             )
         if not torch.isfinite(given[key]).all():
-            raise WeightsError(f"{name}: tensor '{key}' has values that are not finite")
+            raise WeightsError(f"{name}: tensor '{key}' contains NaN or infinite values")
     for key in given:
         if key not in expected:
-            raise WeightsError(f"{name}: tensor '{key}' is left over")
+            raise WeightsError(f"{name}: tensor '{key}' is not part of this network")

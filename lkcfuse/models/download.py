@@ -122,7 +122,8 @@ def download(
             wait = retries.wait(failures) if problem.wait is None else problem.wait
             if wait > retries.longest_wait:
                 raise WeightsError(
-                    f"{url}: {problem}, and the server asks to wait {wait:.0f} s: try again then"
+                    f"{url}: {problem}, and the server asks to wait {wait:.0f} s: try again "
+                    "after that"
                 ) from None
             notify(f"{urlsplit(url).hostname}: {problem}; trying again in {wait:.1f} s")
             time.sleep(wait)
@@ -198,7 +199,7 @@ class _Transfer:
             match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if match is None or int(match[1]) != offset:
                 self._partial.unlink()
-                raise _TryAgainError("the server sends another part than asked for")
+                raise _TryAgainError("the server sent a different part than requested")
             self._check_length(None if match[3] == "*" else int(match[3]))
         else:
             announced = response.headers.get("Content-Length", "")
@@ -212,7 +213,7 @@ class _Transfer:
         if length is not None and length != self._size:
             raise WeightsError(
                 f"{self.url}: the server offers {length} bytes where the manifest says "
-                f"{self._size}: it is not that file"
+                f"{self._size}: it is a different file"
             )
 
     def _receive(self, response: BaseHTTPResponse, offset: int) -> None:
@@ -277,7 +278,7 @@ def _reason(error: BaseException) -> str:
     while error.args and isinstance(error.args[-1], BaseException):
         error = error.args[-1]
     if isinstance(error, http.client.IncompleteRead):
-        return "the connection broke off"
+        return "the connection was lost"
     cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
     if isinstance(cause, OSError) and cause.strerror:
         return f"the connection failed ({cause.strerror})"

@@ -102,7 +102,7 @@ def import_file(
 
     Raises:
         InputError: There is no such file.
-        WeightsError: It is not the file the manifest describes, or is no LKC-FUNet.
+        WeightsError: It is not the file the manifest describes, or is not an LKC-FUNet.
         ResourceError: The cache cannot be written, or the disk is too small.
     """
     if isinstance(entry.source, PackagedSource):
@@ -112,14 +112,14 @@ def import_file(
     size = file.stat().st_size
     if size != entry.bytes:
         raise WeightsError(
-            f"{file} has {size} bytes where the manifest says {entry.bytes} for '{entry.name}': "
-            "it is another file, or cut short"
+            f"{file} has {size} bytes where the manifest says {entry.bytes} for "
+            f"'{entry.name}': it is a different file, or was cut off"
         )
     places = store.places(entry)
     with store.locked(places.stem, notify):
         ready = _ready(entry, store, notify)
         if ready is not None:
-            notify(Note(f"{entry.name} is in the cache already"))
+            notify(Note(f"{entry.name} is already in the cache"))
             return ready
         store.require_space(2 * size)
         with store.writing():

@@ -101,7 +101,7 @@ class Fields:
             raise self.fail(field, f"expected a list of strings, found {kind(value)}")
         items = tuple(self._text(field, item) for item in value)
         if len(set(items)) < len(items):
-            raise self.fail(field, "an item stands twice")
+            raise self.fail(field, "an item appears twice")
         if not items and not optional:
             raise self.fail(field, "the list is empty")
         return items

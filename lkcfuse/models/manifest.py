@@ -55,7 +55,9 @@ class Manifest:
             found = tuple(entry for entry in found if get_task(task).name in entry.tasks)
         if len(found) > 1:
             names = " or ".join(entry.name for entry in found)
-            raise UsageError(f"'{name}' stands for several weights: say {names}, or give --task")
+            raise UsageError(
+                f"'{name}' stands for several weights: name one of {names}, or give --task"
+            )
         return found[0] if found else None
 
     def get(self, name: str, task: str | Task | None = None) -> Entry:
@@ -176,7 +178,7 @@ def read_manifest(path: Path, *, built_in: bool = False) -> tuple[Entry, ...]:
     for index, item in enumerate(items):
         entry = read_whole(item, f"{path}: {_label(item, index)}", read_entry)
         if entry.name in entries:
-            raise WeightsError(f"{path}: the name '{entry.name}' stands twice")
+            raise WeightsError(f"{path}: the name '{entry.name}' appears twice")
         if isinstance(entry.source, PackagedSource) and not built_in:
             raise WeightsError(
                 f"{path}: weights '{entry.name}': only lkcfuse itself can name packaged files; "
@@ -211,6 +213,6 @@ def _no_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
-            raise ValueError(f"the key '{key}' stands twice in one object")
+            raise ValueError(f"the key '{key}' appears twice in one object")
         result[key] = value
     return result

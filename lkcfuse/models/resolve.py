@@ -111,8 +111,8 @@ def check_weights(
 
 def _refuse_address(weights: str) -> NoReturn:
     raise WeightsError(
-        f"'{weights}': nothing would verify a file from a bare address: name it, with its "
-        "hash, in a manifest (see --manifest), or fetch it and give its path"
+        f"'{weights}': a file at a bare address cannot be verified: add it to a manifest "
+        "with its hash (--manifest), or download it and give its path"
     )
 
 
@@ -172,6 +172,7 @@ def _from_file(
             processing = load_checkpoint(path).architecture.processing(task.name)
         low, high = processing.input_range
         notify(
-            f"{path} does not say its value ranges: taking [{low:g}, {high:g}] for input and output"
+            f"{path} does not state its value ranges: assuming [{low:g}, {high:g}] for input "
+            "and output"
         )
     return ModelRecord(path, name, sha256, task, processing, entry)

@@ -233,7 +233,7 @@ class Store:
                 lock.acquire(timeout=0)
             except Timeout:
                 if notify is not None:
-                    notify(Note(f"another process is at work on {stem}: waiting for it"))
+                    notify(Note(f"another process is using {stem}: waiting for it"))
                 lock.acquire()
         try:
             yield

@@ -106,7 +106,7 @@ def get(url: str, headers: Mapping[str, str] | None = None) -> Iterator[BaseHTTP
         headers: Further request headers.
 
     Yields:
-        The first response that is no redirect, whatever its status. The body comes undecoded.
+        The first response that is not a redirect, whatever its status. The body comes undecoded.
 
     Raises:
         WeightsError: An address on the way is not to be asked, a certificate is not trusted, or

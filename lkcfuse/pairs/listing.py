@@ -81,7 +81,7 @@ def list_images(folder: Location, *, prefer: str | None = None) -> dict[str, Loc
 def scan_folder(folder: Location, *, prefer: str | None = None) -> Listing:
     """List a folder's images by their stems, sub-folders included.
 
-    Hidden files and folders (their names begin with a dot), files whose suffix is no image's and
+    Hidden files and folders (their names begin with a dot), files without an image's suffix and
     what is not a regular file are skipped. Symbolic links are followed. Stems are compared in
     Unicode's composed form: file systems differ in the form they keep.
 
@@ -124,7 +124,8 @@ def scan_folder(folder: Location, *, prefer: str | None = None) -> Listing:
     if not images:
         others = skipped.describe()
         raise InputError(
-            f"{folder} holds no images: files that end in {', '.join(sorted(IMAGE_SUFFIXES))} count"
+            f"{folder} contains no images: files that end in "
+            f"{', '.join(sorted(IMAGE_SUFFIXES))} count"
             + (f"; skipped: {others}" if others else "")
         )
     ordered = {stem: images[stem] for stem in sorted(images, key=natural_key)}
@@ -156,9 +157,10 @@ def _explain_ambiguous(ambiguous: dict[str, list[Location]]) -> str:
     if one.suffix.lower() != two.suffix.lower():
         suffixes = [path.suffix.lower()[1:] for path in (one, two)]
         cure += f", or choose with --prefer {suffixes[0]} or --prefer {suffixes[1]}"
-    return f"{one} and {two} have one stem, '{stem}', so it is not known which is meant: {cure}" + (
-        f" (and likewise those of the stems {', '.join(more)})" if more else ""
-    )
+    return (
+        f"{one} and {two} have the same stem, '{stem}', so it is not clear which one is meant: "
+        f"{cure}"
+    ) + (f" (and likewise those of the stems {', '.join(more)})" if more else "")
 
 
 def _is_irregular(path: Path) -> bool:

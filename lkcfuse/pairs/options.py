@@ -52,7 +52,7 @@ class PairOptions:
         """Make options of their record.
 
         Raises:
-            TypeError, ValueError: It is no such record.
+            TypeError, ValueError: It is not such a record.
         """
         fields = dict(record)
         for side in ("first", "second"):

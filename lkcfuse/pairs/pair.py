@@ -84,7 +84,7 @@ class Pair:
         return "first" if constant[0] else "second"
 
     def notes(self, task: Task) -> tuple[str, ...]:
-        """Return what the user should know about the pair, a line each.
+        """Return what the user should know about the pair, one line each.
 
         Args:
             task: The task it is to be fused for.
@@ -107,7 +107,7 @@ def check_files(first: object, second: object, output: object = None) -> None:
     """Check that two sources are two files, and that the output is neither of them.
 
     Args:
-        first: The first source; what is no path on this machine is passed over, here and below.
+        first: The first source; what is not a path on this machine is ignored, here and below.
         second: The second source.
         output: The file to write, if any.
 
@@ -119,6 +119,6 @@ def check_files(first: object, second: object, output: object = None) -> None:
         for place in (first, second, output)
     ]
     if real[0] is not None and real[0] == real[1]:
-        raise UsageError(f"{first} and {second} are the same file: no pair to fuse")
+        raise UsageError(f"{first} and {second} are the same file: give two different images")
     if real[2] is not None and real[2] in real[:2]:
         raise UsageError(f"{output} is a source and would be overwritten: choose another output")

@@ -45,7 +45,7 @@ class Matching:
         pairs: The pairs, in the order of their stems.
         only_first: Files of the first folder without a partner, in the order of their stems.
         only_second: Likewise of the second.
-        notes: What was skipped in which folder, and which names nearly agree, a line each.
+        notes: What was skipped in which folder, and which names nearly agree, one line each.
         reason: Where there are no pairs, why; else empty.
     """
 
@@ -76,14 +76,14 @@ def match_stems(
 
     Raises:
         InputError: As `scan_folder`, or two files of a folder have the same in place of `{}`.
-        UsageError: The pattern makes no sense.
+        UsageError: The pattern is not valid.
     """
     sides = parse_pattern(pattern) if pattern is not None else (WHOLE, WHOLE)
     listings = scan_folder(first, prefer=prefer), scan_folder(second, prefer=prefer)
     firsts, seconds = (listing.images for listing in listings)
     keys = sides[0].by_key(firsts), sides[1].by_key(seconds)
     pairs = _pairs((firsts, seconds), keys, sides)
-    # One folder may hold both: what a pattern takes for one side is no stray of the other.
+    # One folder may hold both: what a pattern takes for one side is not left over on the other.
     paired = {path for pair in pairs for path in (pair.first, pair.second)}
     alone = {path: None for path in firsts.values() if path not in paired}
     only_second = tuple(
@@ -98,7 +98,7 @@ def match_stems(
     if pairs:
         notes += [hint] if hint else []
     elif hint or pattern is None:
-        reason = hint or "a pair is two files of one stem; --match says how names differ"
+        reason = hint or "a pair is two files with the same stem; --match says how names differ"
     else:
         reason = explain_no_pair(pattern, sides, (first, second), (firsts, seconds))
     return Matching(pairs, tuple(alone), only_second, tuple(notes), reason)
@@ -140,7 +140,7 @@ def _nearly(firsts: Mapping[Key, Location], seconds: Mapping[Key, Location]) -> 
     names = f"the names of {one} and {two}"
     if len(near) > 1:
         names += f", and of {len(near) - 1} more,"
-    return f"{names} agree but for upper and lower case or leading zeros: rename them alike"
+    return f"{names} differ only in upper and lower case or leading zeros: rename them alike"
 
 
 def _loose(key: Key) -> Key:

@@ -76,7 +76,7 @@ def parse_pattern(pattern: str, *, most_sides: int = 2) -> tuple[Side, ...]:
         most_sides: How many there may be.
 
     Raises:
-        UsageError: The pattern makes no sense.
+        UsageError: The pattern is not valid.
 
     Example:
         >>> [side.text for side in parse_pattern("ir_{}=vis_{}")]
@@ -91,8 +91,9 @@ def parse_pattern(pattern: str, *, most_sides: int = 2) -> tuple[Side, ...]:
     ):
         third = ", or three for two sources and the fused image" if most_sides > 2 else ""
         raise UsageError(
-            f"the pattern '{pattern}' makes no sense: give two names with one {{}} each, "
-            "as in 'ir_{}=vis_{}', or two each, as in '{}/lwir/{}={}/visible/{}'" + third
+            f"the pattern '{pattern}' cannot be used: give two names with one {{}} each, "
+            f"such as 'ir_{{}}=vis_{{}}', or two each, such as "
+            f"'{{}}/lwir/{{}}={{}}/visible/{{}}'" + third
         )
     for side in sides:
         suffix = PurePosixPath(side).suffix

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lkcfuse.metrics.cases import BASELINES
+from lkcfuse.pairs import PairOptions
 from lkcfuse.remote import Location
 from lkcfuse.tasks import Task
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from lkcfuse.metrics.table import Table
 
 FIRST, SECOND, REFERENCE = "first", "second", "reference"
-"""Pictures of a pair that are no method's; a method's is called `method:` and its name."""
+"""Pictures of a pair that are not a method's; a method's is called `method:` and its name."""
 
 Values = Mapping[str, float | None]
 
@@ -46,6 +47,7 @@ class Pair:
         error: Why it failed, or could not be scored in full; None where all went well.
         size: (width, height) in pixels, where known.
         seconds: What the network took for it, where known.
+        options: How its sources are read and brought together.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Pair:
     error: str | None = None
     size: tuple[int, int] | None = None
     seconds: float | None = None
+    options: PairOptions = field(default_factory=PairOptions)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Report:
         pairs: In the order of the table.
         settings: With what the images were made, and the versions.
         baselines: The baselines that were scored.
-        notes: What the reader should know, a line each.
+        notes: What the reader should know, one line each.
     """
 
     title: str
@@ -103,6 +106,7 @@ def batch_report(
     method: str,
     metrics: Sequence[str],
     explain: Mapping[str, str],
+    options: PairOptions | None = None,
     settings: Sequence[Section] = (),
 ) -> Report:
     """Report a batch, the pairs that failed among the others.
@@ -114,6 +118,7 @@ def batch_report(
         method: What the batch's outputs are called.
         metrics: Names of the metrics.
         explain: One line, by a pair's name, on each that has an error.
+        options: How the sources were read and brought together.
         settings: With what they were fused.
     """
     pairs = []
@@ -131,6 +136,7 @@ def batch_report(
                 explain.get(pair.name),
                 None if record is None else (record.width, record.height),
                 None if record is None else record.seconds.get("fuse"),
+                options or PairOptions(),
             )
         )
     return Report(
@@ -194,7 +200,7 @@ def eval_report(
         if case.reference is not None:
             files[REFERENCE] = case.reference
         error = "; ".join(errors[case.name]) if case.name in errors else None
-        pairs.append(Pair(case.name, files, scores[case.name], error))
+        pairs.append(Pair(case.name, files, scores[case.name], error, options=case.options))
     return Report(
         title,
         task,

@@ -14,7 +14,7 @@ from lkcfuse.report.content import Report
 from lkcfuse.report.page import render
 
 MAX_PAIRS = 10_000
-"""Pairs that a page holds: more are no page any more."""
+"""Pairs that a page holds: more would be too much for a browser."""
 
 _SUFFIXES = (".html", ".htm")
 
@@ -40,7 +40,7 @@ def check_report(
 
     Raises:
         UsageError: The name does not end in `.html` or is a URL, it is one of `used`, its folder
-            does not exist, or a file exists that is no report, or one that was changed, and
+            does not exist, or a file exists that is not a report, or one that was changed, and
             `force` is false.
         ResourceError: The folder cannot be written to.
     """
@@ -60,8 +60,8 @@ def check_report_size(pairs: int) -> None:
     """
     if pairs > MAX_PAIRS:
         raise UsageError(
-            f"a report holds at most {MAX_PAIRS} pairs, and there are {pairs}: leave out --report, "
-            "and make one of a part"
+            f"a report holds at most {MAX_PAIRS} pairs, and there are {pairs}: leave out "
+            "--report, or make a report of a part"
         )
 
 
@@ -110,4 +110,4 @@ def is_own_report(data: bytes) -> bool:
 
 
 def _may_replace(path: Path) -> bool:
-    return may_replace(path, is_own_report, "is no report")
+    return may_replace(path, is_own_report, "is not a report")

@@ -62,7 +62,7 @@ def render(report: Report, progress: Callable[[float, float], None] | None = Non
     body = "\n".join(_asset(name) for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{body}}})();\n'
     before, _, after = _asset("page.html").partition(_MARK)
-    # What a name holds that is no character becomes a reference to none, which browsers show so.
+    # A character that XML does not allow becomes a replacement character, which browsers show so.
     title = html.escape(report.title).encode("ascii", "xmlcharrefreplace").decode()
     yield Template(before).substitute(title=title, policy=_policy(style, script), style=style)
     pictured = choose_pictured(report.pairs, rankings(report))

@@ -14,9 +14,9 @@ from itertools import islice
 
 from lkcfuse.cpus import available_cpus
 from lkcfuse.errors import InputError
-from lkcfuse.images import read_image
+from lkcfuse.images import Image, read_image
 from lkcfuse.images.preview import Pixels, encode_preview, preview_pixels, shrink
-from lkcfuse.pairs.options import SOURCE
+from lkcfuse.pairs import read_pair
 from lkcfuse.report.content import FIRST, SECOND, Pair
 
 TOTAL_BYTES = 48_000_000
@@ -102,7 +102,7 @@ def make_pictures(
     """Yield the pictures of each pair, in order.
 
     Args:
-        pairs: The pairs to picture; a file that cannot be read is told of, and passed over.
+        pairs: The pairs to picture; a file that cannot be read is told of, and skipped.
         progress: Called with (pairs done, pairs in all).
     """
     room = int(TOTAL_BYTES / _BASE64) // max(1, len(pairs))
@@ -133,9 +133,11 @@ def _picture(pair: Pair, room: int) -> Pictured:
     pixels: dict[str, Pixels] = {}
     sizes: dict[str, tuple[int, int]] = {}
     missing: dict[str, str] = {}
+    how = {FIRST: pair.options.first, SECOND: pair.options.second}
+    prepared = _prepared(pair)
     for name, path in pair.files.items():
         try:
-            image = read_image(path, SOURCE if name in (FIRST, SECOND) else None)
+            image = prepared.pop(name, None) or read_image(path, how.get(name))
         except InputError as error:
             missing[name] = str(error)
             continue
@@ -152,6 +154,18 @@ def _picture(pair: Pair, room: int) -> Pictured:
         },
         missing,
     )
+
+
+def _prepared(pair: Pair) -> dict[str, Image]:
+    """Return both sources on one grid, where something was done to bring them there."""
+    options = pair.options
+    if options.resize is None and options.transform is None:
+        return {}
+    try:
+        found = read_pair(str(pair.files[FIRST]), str(pair.files[SECOND]), options)
+    except InputError:
+        return {}
+    return {FIRST: found.first, SECOND: found.second}
 
 
 def _encode(pixels: Mapping[str, Pixels], room: int) -> dict[str, tuple[bytes, int, int]]:

@@ -9,7 +9,7 @@ from math import nan
 from typing import Any
 
 from lkcfuse.metrics.comparison import Comparison
-from lkcfuse.metrics.registry import METRICS
+from lkcfuse.metrics.registry import find
 from lkcfuse.metrics.remarks import remarks
 from lkcfuse.metrics.scoring import Score
 from lkcfuse.metrics.significance import is_available
@@ -70,7 +70,7 @@ def rankings(report: Report) -> list[list[int]]:
     """
     found = []
     for name in report.metrics:
-        metric = METRICS[name]
+        metric = find(name)
         if not metric.ranks:
             continue
         sign = 1 if metric.higher_is_better else -1
@@ -109,7 +109,7 @@ def _compared(report: Report, methods: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _metric(name: str) -> dict[str, Any]:
-    metric = METRICS[name]
+    metric = find(name)
     return {
         "name": name,
         "summary": metric.summary,

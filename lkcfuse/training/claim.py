@@ -30,7 +30,7 @@ def claim(output: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise UsageError(
-            f"another run is at work on {output}: wait until it ends, or give another --output"
+            f"another run is writing {output}: wait until it ends, or give another --output"
         ) from None
     except OSError as error:
         raise ResourceError(f"{output} cannot be written: {error.strerror or error}") from None

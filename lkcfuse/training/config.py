@@ -98,7 +98,7 @@ class TrainingConfig:
         validation_pairs: Pairs of each task that choose the checkpoint, at most: a tenth of the
             training pairs, kept aside.
         keep: Which weights a run leaves: the `best` by validation, or the `last`, for a stage
-            that others go on from and whose scores are no end in themselves.
+            that others go on from and whose scores do not matter by themselves.
         mixed_precision: Whether convolutions may learn with products in bfloat16, on a GPU and on
             processors with matrix units for them (Intel's AMX).
         symmetric: Whether every kernel is kept the same under mirroring and quarter turns, so that

@@ -129,7 +129,7 @@ def find_pairs(first: Path, second: Path, task: str | Task) -> list[Pair]:
         InputError: A folder is missing, no pair is found, or an image has no partner.
     """
     if os.path.realpath(first) == os.path.realpath(second):
-        raise InputError(f"{first} and {second} are the same folder: there is nothing to fuse")
+        raise InputError(f"{first} and {second} are the same folder: give two different folders")
     found = match_stems(first, second)
     if not found.pairs:
         raise InputError(
@@ -220,5 +220,5 @@ def fingerprint(pairs: list[Pair]) -> str:
 
 
 def _bytes(name: str) -> bytes:
-    """A file name's bytes: a name that is no valid text has those it has on the disk."""
+    """A file name's bytes: a name that is not valid text has those it has on the disk."""
     return name.encode("utf-8", "surrogateescape")

@@ -20,7 +20,7 @@ class Optimizer:
 
     Muon (Jordan and others, 2024) makes a step of all directions equally long: the gradient of a
     matrix is replaced by the nearest orthogonal one. A kernel (outputs, inputs, K, K) is taken as
-    a matrix of `outputs` rows. What is no product of channels is left to AdamW: biases,
+    a matrix of `outputs` rows. What is not a product of channels is left to AdamW: biases,
     normalisations, depthwise kernels and the head, whose one row has one direction.
 
     Args:

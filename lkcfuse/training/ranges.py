@@ -28,7 +28,7 @@ class Range:
         """Check a value that may have come from a file: of any type.
 
         Raises:
-            UsageError: It is no such number.
+            UsageError: It is not such a number.
         """
         kind = int if self.whole else (int, float)
         if (

@@ -90,7 +90,7 @@ class Recipe:
         """Read a recipe: settings, and in `stages`, if there are several, what differs in each.
 
         Raises:
-            InputError: It is no recipe; the message names `where` and what is wrong.
+            InputError: It is not a recipe; the message names `where` and what is wrong.
         """
         common = dict(data)
         listed = common.pop("stages", None)
@@ -120,7 +120,9 @@ def _stage(
     known = [stage.name for stage in before]
     name = values.pop("name", str(len(before) + 1))
     if not isinstance(name, str) or name in known:
-        raise InputError(f"{where}: its name is {json.dumps(name)}: give a text of its own")
+        raise InputError(
+            f"{where}: its name is {json.dumps(name)}: give a name that no other stage has"
+        )
     start = values.pop("from", before[-1].name if before else None)
     shares = values.pop("average", {name: 1.0})
     config = TrainingConfig.from_dict(values, where=where)
@@ -152,7 +154,7 @@ def load_recipe(name: str) -> Recipe:
 
     Raises:
         UsageError: There is no such recipe.
-        InputError: The file is no recipe.
+        InputError: The file is not a recipe.
     """
     if name in recipe_names():
         source = resources.files("lkcfuse.training").joinpath("recipes").joinpath(f"{name}.json")

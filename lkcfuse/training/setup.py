@@ -48,13 +48,13 @@ def gather(
     """
     if first is not None and second is not None:
         if len(config.tasks) != 1:
-            raise UsageError("two folders serve one task: use --data DIR for several")
+            raise UsageError("two folders hold the pairs of one task: use --data DIR for several")
         learning, choosing = split(find_pairs(first, second, config.tasks[0]))
         return TrainingData(PairSet(learning, notify), PairSet(choosing, notify), PairSet([]))
     if data is None:
         raise UsageError("give two folders of images, or one folder with --data")
     if not data.is_dir():
-        raise InputError(f"{data}: no such folder")
+        raise InputError(f"{data} does not exist: check the path")
     training: list[Pair] = []
     choosing = []
     reporting: list[Pair] = []
@@ -102,8 +102,8 @@ def start_from(
     checkpoint = load_checkpoint(found.path)
     if not isinstance(checkpoint.config, NetworkConfig):
         raise UsageError(
-            f"{weights} is a network of the architecture {checkpoint.architecture.title}: training "
-            "starts from LKC-FUNet alone"
+            f"{weights} is a network of the architecture {checkpoint.architecture.title}: "
+            "only LKC-FUNet can be trained"
         )
     if found.processing.channel_order != PROCESSING.channel_order:
         checkpoint = _with_channels_swapped(checkpoint)
@@ -111,12 +111,14 @@ def start_from(
         low, high = found.processing.input_range
         black, white = PROCESSING.input_range
         notify(
-            f"{weights} take values from {low:g} to {high:g} and are trained on "
-            f"{black:g} to {white:g}: expect the first steps to go to that"
+            f"{weights} take values from {low:g} to {high:g} and are trained on {black:g} to "
+            f"{white:g}: the first steps will adapt to that"
         )
     network = checkpoint.config
     if width_given and network.inner != config.inner:
-        raise UsageError(f"{weights} has width {network.inner}, not {config.inner}: leave --width")
+        raise UsageError(
+            f"{weights} has width {network.inner}, not {config.inner}: leave out --width"
+        )
     if kernels_given and network.kernels != config.kernels:
         sizes = ",".join(map(str, network.kernels))
         raise UsageError(f"{weights} has kernels {sizes}: leave out --kernels")

@@ -75,7 +75,7 @@ def run_recipe(
     """Run every stage of a recipe, and leave the last one's weights at `output`.
 
     With several stages each leaves its own checkpoint and log beside, `NAME.01.safetensors` and so
-    on. A run that is taken up again passes over those that are finished.
+    on. A run that is taken up again skips those that are finished.
 
     Args:
         recipe: What to do.
@@ -149,8 +149,8 @@ def _check_finished(path: Path, stage: Stage, data: TrainingData, start: Checkpo
         recorded = None
     if recorded != identity_of(stage.config, data, start):
         raise UsageError(
-            f"{path} was made with other settings, data or initial weights: give the same options "
-            "as then, or start again without --resume"
+            f"{path} was made with other settings, data or initial weights: give the same "
+            "options as before, or start again without --resume"
         )
 
 

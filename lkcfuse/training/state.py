@@ -121,7 +121,7 @@ def load_state(
     if differing:
         raise UsageError(
             f"{path} belongs to a run with other {', '.join(differing)}: "
-            "give the same options as then, or start again without --resume"
+            "give the same options as before, or start again without --resume"
         )
     try:
         learner.network.load_state_dict(content["network"])

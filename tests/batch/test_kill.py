@@ -235,7 +235,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_the_next_one_finishes(way, comma
     (line,) = stopped.stderr.splitlines()
     reason = "No space left on device" if way == "disk" else "File too large"
     assert f"cannot be written: {reason}" in line
-    assert "run again to go on" in line
+    assert "run the same command to continue" in line
     if way == "disk":
         shutil.rmtree(fused)
         saved.rename(fused)

@@ -135,10 +135,10 @@ def test_a_file_whose_name_has_a_backslash_or_a_tilde(tmp_path):
 @pytest.mark.parametrize("word", [".", "..", "/", "a/..", "a/", "\\", "~/"])
 def test_listed_folders_are_refused(tmp_path, word):
     for listed in (Listed(word, "1.png"), Listed("1.png", word)):
-        with pytest.raises(InputError, match="is listed, which is a folder"):
+        with pytest.raises(InputError, match="in the list is a folder"):
             plan_list([listed], tmp_path)
 
 
 def test_nothing_listed(tmp_path):
-    with pytest.raises(InputError, match="no pairs"):
+    with pytest.raises(InputError, match="the list is empty"):
         plan_list([], tmp_path)

@@ -116,11 +116,11 @@ def test_a_journal_of_many_segments_is_read_as_one(top, monkeypatch):
 def test_one_run_at_a_time_and_shards_side_by_side(top, quick):
     with lease(top):
         for shard in (None, (1, 2)):
-            with pytest.raises(UsageError, match="another run is at work"), lease(top, shard):
+            with pytest.raises(UsageError, match="another run is working"), lease(top, shard):
                 pass
     with lease(top, (1, 2)), lease(top, (2, 2)):
         for shard in (None, (1, 2), (1, 3)):
-            with pytest.raises(UsageError, match="another run is at work"), lease(top, shard):
+            with pytest.raises(UsageError, match="another run is working"), lease(top, shard):
                 pass
     with lease(top):
         pass
@@ -185,7 +185,7 @@ def test_a_store_that_goes_away_stops_the_run(folders, fuser, tmp_path, run, qui
             outcomes = batch.run(fuser)
             next(outcomes)
             server.stop()
-            with pytest.raises(ResourceError, match="run again to go on from there"):
+            with pytest.raises(ResourceError, match="run the same command to continue"):
                 list(outcomes)
 
 

@@ -72,7 +72,7 @@ def test_what_makes_it_unfit(start, orders, tmp_path):
     moved = Fuser(weights=weights)
     weights.unlink()
     for change, kind, words in (
-        ({"weights_sha256": "0" * 64}, WeightsError, "another file on"),
+        ({"weights_sha256": "0" * 64}, WeightsError, "a different file on"),
         ({"version": "0.0.0"}, ResourceError, "install the same"),
         ({"needs_gpu": True}, ResourceError, "torch on"),
         ({"fuser": moved}, WeightsError, "does not exist"),

@@ -202,6 +202,24 @@ def test_without_scipy_there_are_ranks_and_a_line(lkcfuse, folders, monkeypatch)
     assert "they need scipy (pip install 'lkcfuse[stats]')" in done.text
 
 
+def test_a_table_and_a_plot_for_a_paper(lkcfuse, folders):
+    words = (*BOTH, "--metrics", "VIF,MSE")
+    done = lkcfuse("eval", *words, "--summary", "t.tex", "--plot", "p.svg", "--table", "markdown")
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[-2:] == ["lkcfuse: wrote t.tex", "lkcfuse: wrote p.svg"]
+    assert done.text.startswith("| Method | VIF ↑ | MSE ↓ | Rank ↓ |\n")
+    assert r"\toprule" in (folders / "t.tex").read_text()
+    assert (folders / "p.svg").read_text().startswith("<?xml")
+    for extra, message in (
+        (("--table", "word"), "choose from latex, markdown, html, csv"),
+        (("--table", "csv", "-o", "-"), "cannot share standard output"),
+        (("--summary", "t.doc"), "end its name in .tex"),
+        (("--plot", "p.png"), "ends in .svg or .pdf"),
+        (("--plot", "p.svg"), "p.svg exists"),
+    ):
+        lkcfuse("eval", *words, *extra).assert_fails(2, message)
+
+
 def test_quiet(lkcfuse, folders):
     done = lkcfuse("eval", "-o", "m.csv", *OURS, "--metrics", "EN", "--quiet")
     assert (done.code, done.out, done.err) == (0, b"", "")
@@ -311,7 +329,7 @@ def test_files_without_a_partner_are_said(lkcfuse, folders):
         ((*OURS, "-o", "s3://b/m.csv"), 2, ["s3://b/m.csv is a URL"]),
         (("--fused", "s3://b/f", "--a", "ir", "--b", "vis"), 2, ["s3://b/f is a URL"]),
         ((*OURS, "--workers", "0"), 2, ["--workers"]),
-        ((*OURS, "--match", "{}=x"), 2, ["makes no sense"]),
+        ((*OURS, "--match", "{}=x"), 2, ["cannot be used"]),
         ((*OURS, "--prefer", "doc"), 2, ["--prefer doc"]),
     ],
 )

@@ -39,7 +39,7 @@ def test_what_exists_is_kept(lkcfuse, maximum_weights, tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["-o", "model.bin"], 2, "ends in none of .onnx, .pt2"),
+        (["-o", "model.bin"], 2, "does not end in .onnx or .pt2"),
         (["-o", "model.bin", "--format", "tflite"], 2, "'tflite': choose onnx or torch"),
         (["-o", "model.pt2", "--task", "ct-mri"], 2, "no task is called 'ct-mri'"),
         (["-o", "absent/model.pt2"], 2, "absent"),

@@ -150,7 +150,7 @@ def test_two_sizes(lkcfuse, pair, tmp_path):
 
 def test_the_output_folder_is_made_when_there_is_something_to_write(lkcfuse, pair, tmp_path):
     output = tmp_path / "new" / "folder" / "out.png"
-    lkcfuse("fuse", *pair, "-o", output, *UNFIT).assert_fails(4, "such.safetensors")
+    lkcfuse("fuse", *pair, "-o", output, "-q", *UNFIT).assert_fails(4, "safetensors")
     assert not (tmp_path / "new").exists()
     assert lkcfuse("fuse", *pair, "-o", output).code == 0
     assert output.is_file()
@@ -257,6 +257,15 @@ def test_streams_that_cannot_be(lkcfuse, pair):
     lkcfuse("fuse", "-", "-", "-o", "x.png").assert_fails(2, "standard input")
     lkcfuse("fuse", *pair, "-o", "-", "--json").assert_fails(2, "--json")
     lkcfuse("fuse", *pair, "-o", "-", "--format", "gif").assert_fails(2, "gif")
+
+
+def test_two_videos_get_the_lines_to_type(lkcfuse, tmp_path):
+    ir, vis = tmp_path / "ir.mp4", tmp_path / "vis.MOV"
+    for output in ("out.mkv", "out.png"):
+        done = lkcfuse("fuse", ir, vis, "-o", output)
+        done.assert_fails(2, f"ffmpeg -i {ir} a/%05d.png", "lkcfuse batch a b -o fused")
+        last = "out.mkv" if output == "out.mkv" else "fused.mp4"
+        assert f"-i fused/%05d.png {last}" in done.err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")

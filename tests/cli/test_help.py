@@ -73,5 +73,5 @@ def test_summaries_end(lkcfuse, monkeypatch):
     listed = lkcfuse("-h").text.partition("Commands:")[2].partition("Examples:")[0]
     assert "..." not in listed
     sentences = " ".join(listed.split())
-    assert "Fuse every pair of two folders;" in sentences
+    assert "Fuse every pair of images in two folders;" in sentences
     assert sentences.count(".") >= len(ROOT.commands)

@@ -66,7 +66,7 @@ def test_off_takes_them_as_they_are(fuse):
 
 def test_colours_on_no_palette_get_a_warning(fuse):
     _, (warning,) = fuse("mixture.png")
-    assert "mixture.png is coloured, by no palette that is known" in warning
+    assert "mixture.png is coloured, and its palette is not known" in warning
     assert "--palette" in warning
 
 

@@ -137,7 +137,7 @@ def test_nothing_that_is_not_its_own_is_overwritten(
     weights, log = tmp_path / "w.safetensors", tmp_path / "w.log.jsonl"
     words = ("train", "--data", data, "-o", weights, "--recipe", recipe, "-q", *TINY)
     weights.write_bytes(b"precious")
-    lkcfuse(*words, "--resume").assert_fails(2, "w.safetensors", "nothing to resume")
+    lkcfuse(*words, "--resume").assert_fails(2, "w.safetensors", "cannot be resumed")
     assert weights.read_bytes() == b"precious"
     weights.unlink()
     log.write_bytes(b"notes")
@@ -274,7 +274,9 @@ def test_the_default_length_is_said_to_be_one(
     done = lkcfuse(*words)
     assert done.code == 130
     assert "1000 steps (the default; --steps or --minutes set another length): about" in done.err
-    assert done.err.endswith("lkcfuse: interrupted: the same command with --resume goes on\n")
+    assert done.err.endswith(
+        "lkcfuse: interrupted: run the same command with --resume to continue\n"
+    )
     bound = lkcfuse(*words, "--minutes", "0.001")
     assert "1000 steps at most: about 0 s on cpu" in bound.err
 

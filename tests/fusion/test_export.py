@@ -70,7 +70,7 @@ def test_the_format_is_the_suffixs_or_the_one_asked_for(tmp_path):
     assert choose_export_format(tmp_path / "a.ONNX", None) == "onnx"
     assert choose_export_format(tmp_path / "a.pt2", None) == "torch"
     assert choose_export_format(tmp_path / "a.bin", "onnx") == "onnx"
-    with pytest.raises(UsageError, match=r"a\.bin ends in none of \.onnx, \.pt2"):
+    with pytest.raises(UsageError, match=r"a\.bin does not end in \.onnx or \.pt2"):
         choose_export_format(tmp_path / "a.bin", None)
     with pytest.raises(UsageError, match="'tflite': choose onnx or torch"):
         choose_export_format(tmp_path / "a.bin", "tflite")

@@ -41,7 +41,7 @@ def test_folders(sources, folder):
     assert plan.notes == (
         f"no partner in {vis}: {ir / '3.png'}",
         f"no partner in {ir}: {vis / '4.png'}",
-        f"{theirs} holds no fused image for 1 of 2 pairs: day/2",
+        f"{theirs} holds no fused image for 1 of 2 pairs: day/1",
         f"of no pair: {theirs / '9.png'}",
         f"{truth} holds no ground truth for 1 of 2 pairs: 2",
     )
@@ -101,7 +101,7 @@ def test_what_cannot_be_planned(sources, folder, tmp_path):
         plan_paths(ir, vis, [ours, folder("strangers", "7.png")], None)
     with pytest.raises(InputError, match="holds a ground truth for none of the 2 pairs"):
         plan_paths(ir, vis, [ours], folder("truth", "7.png"))
-    with pytest.raises(InputError, match=r"ir and .*elsewhere hold no pair: .*of one stem"):
+    with pytest.raises(InputError, match=r"ir and .*elsewhere hold no pair: .*with the same stem"):
         plan_paths(ir, folder("elsewhere", "7.png"), [ours], None)
 
 

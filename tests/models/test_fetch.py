@@ -216,7 +216,7 @@ def test_two_processes_pull_once(offer, store, pth, server, tmp_path):
     assert [run.returncode for run in runs] == [0, 0], ends
     assert len(server.gets()) == 1
     assert ends[0][0] == ends[1][0]
-    assert sum("another process is at work" in err for _, err in ends) == 1
+    assert sum("another process is using" in err for _, err in ends) == 1
 
 
 def test_a_second_thread_waits_for_the_first(offer, store, pth, server, said):

@@ -263,7 +263,7 @@ def test_a_hub_address_is_accepted_where_a_name_is(hub, repo, resolve, hub_home,
     assert path.startswith(str(hub_home))
     assert name == f"hf:/{repo}/best.pth@v1"
     assert sha256 == hashlib.sha256(data).hexdigest()
-    assert "taking [0, 1]" in said[0]
+    assert "assuming [0, 1]" in said[0]
     assert resolve(f"hf:/{repo}/best.pth@v1", offline=True)[0] == path
     assert len(hub.fetched()) == 1
 

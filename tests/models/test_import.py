@@ -27,13 +27,13 @@ def test_importing_again_changes_nothing(offer, store, pth, tmp_path, said):
     before = path.stat().st_mtime_ns
     assert import_file(it, file, store, notify=said.append) == path
     assert path.stat().st_mtime_ns == before
-    assert said == ["tiny is in the cache already"]
+    assert said == ["tiny is already in the cache"]
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda data: data[:-1], "it is another file, or cut short"),
+        (lambda data: data[:-1], "it is a different file, or was cut off"),
         (lambda data: b"\0" + data[1:], "does not match the hash"),
     ],
 )

@@ -113,7 +113,7 @@ def test_built_in_manifest_is_found_in_an_installed_package(tmp_path):
         ({"tasks": []}, "field 'tasks': the list is empty"),
         ({"tasks": "ir-vis"}, "field 'tasks': expected a list of strings"),
         ({"tasks": ["ir-viz"]}, "field 'tasks': 'ir-viz' is not one of ir-vis"),
-        ({"tasks": ["ir-vis", "ir-vis"]}, "field 'tasks': an item stands twice"),
+        ({"tasks": ["ir-vis", "ir-vis"]}, "field 'tasks': an item appears twice"),
         ({"width": 0}, "field 'width': expected 1 or more"),
         ({"width": True}, "field 'width': expected a whole number, found true or false"),
         ({"width": 8.5}, "field 'width': expected a whole number, found a number"),
@@ -174,7 +174,7 @@ def test_an_invalid_entry_is_refused_naming_file_entry_and_field(manifest, field
         ('{"schema": 2, "weights": []}', "schema 2 is not understood"),
         ('{"schema": 1, "weights": {}}', "field 'weights': expected a list"),
         ('{"schema": 1, "weights": [7]}', "weights[0]: expected an object, found a whole number"),
-        ('{"schema": 1, "schema": 1, "weights": []}', "'schema' stands twice"),
+        ('{"schema": 1, "schema": 1, "weights": []}', "'schema' appears twice"),
         ('{"schema": 1, "weights": [], "weihgts": []}', "did you mean 'weights'?"),
     ],
 )
@@ -196,7 +196,7 @@ def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path):
 
 
 def test_a_name_given_twice_in_a_file_is_refused(manifest):
-    with pytest.raises(WeightsError, match="the name 'mine' stands twice"):
+    with pytest.raises(WeightsError, match="the name 'mine' appears twice"):
         load_manifest(manifest(ENTRY, ENTRY))
 
 

@@ -33,7 +33,7 @@ def test_a_wrong_hash_is_refused_and_set_aside_and_the_good_copy_stays(
 
 def test_a_wrong_length_is_refused(offer, store, pth, server):
     it = offer(pth, bytes=len(pth) + 1)
-    with pytest.raises(WeightsError, match="it is not that file"):
+    with pytest.raises(WeightsError, match="it is a different file"):
         pull(it, store, notify=print)
     assert store.state(it) == REMOTE
 
@@ -69,7 +69,7 @@ def unfit(kind, tmp_path):
     """A file whose hash is right and whose content is not."""
     network = tiny_network()
     if kind == "code":
-        return poisoned(tmp_path), "it could run code"
+        return poisoned(tmp_path), "that could run code"
     if kind == "raw pickle":
         return pickle.dumps(Attack(tmp_path / "owned")), "neither a safetensors"
     if kind == "cut archive":
@@ -78,10 +78,10 @@ def unfit(kind, tmp_path):
         return b"<html>not found</html>", "neither a safetensors"
     if kind == "nan":
         network.state_dict()["head.conv.weight"][0, 0, 0, 0] = torch.nan
-        return authors_pth(network), "not finite"
+        return authors_pth(network), "NaN or infinite"
     if kind == "infinite":
         network.state_dict()["head.conv.weight"][0, 0, 0, 0] = torch.inf
-        return authors_pth(network), "not finite"
+        return authors_pth(network), "NaN or infinite"
     if kind == "width":
         return authors_pth(tiny_network(config=NetworkConfig(4, (5, 3, 3)))), "has width 4"
     if kind == "shape":
@@ -93,7 +93,7 @@ def unfit(kind, tmp_path):
     if kind == "other network":
         buffer = BytesIO()
         torch.save({"conv1.weight": torch.zeros(3)}, buffer)
-        return buffer.getvalue(), "not those of a known network"
+        return buffer.getvalue(), "not a checkpoint of a known network"
     raise AssertionError(kind)
 
 

@@ -85,7 +85,7 @@ def test_a_bare_pth_is_taken_for_the_unit_range_said_aloud(pth, said):
     found = resolve(pth, "ir-vis", notify=said.append)
     assert (found.path, found.entry, found.name) == (pth, None, "best.pth")
     assert (found.processing.input_range, found.processing.output_range) == ((0, 1), (0, 1))
-    assert said == [f"{pth} does not say its value ranges: taking [0, 1] for input and output"]
+    assert said == [f"{pth} does not state its value ranges: assuming [0, 1] for input and output"]
 
 
 def test_a_bare_file_the_manifest_knows_by_its_hash_takes_its_ranges(manifest, pth, said):
@@ -166,7 +166,7 @@ def test_home_is_understood(pth, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", ["https://example.org/a.pth", "file:///a.pth", "s3://b/a.pth"])
 def test_a_bare_address_is_refused_for_nothing_would_verify_it(text):
-    with pytest.raises(WeightsError, match="nothing would verify"):
+    with pytest.raises(WeightsError, match="cannot be verified"):
         resolve(text, "ir-vis")
 
 
@@ -185,7 +185,7 @@ def test_a_damaged_safetensors_file_is_refused(tmp_path):
 def test_without_a_listener_it_is_logged(pth, caplog):
     with caplog.at_level(logging.WARNING, "lkcfuse"):
         resolve(pth, "ir-vis")
-    assert "does not say its value ranges" in caplog.text
+    assert "does not state its value ranges" in caplog.text
 
 
 def test_resolving_what_is_cached_imports_neither_torch_nor_the_hub(manifest):

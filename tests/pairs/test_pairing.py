@@ -103,7 +103,7 @@ def test_folders_that_cannot_be_used(tree):
         list_images(folder / "absent")
     with pytest.raises(InputError, match=r"1\.png is a file: name the folder"):
         list_images(folder / "1.png")
-    with pytest.raises(InputError, match=r"empty holds no images.*\.png"):
+    with pytest.raises(InputError, match=r"empty contains no images.*\.png"):
         list_images(tree("empty", "readme.md"))
 
 
@@ -129,7 +129,7 @@ def test_a_sub_folder_that_cannot_be_read_is_named(unprivileged):
 
 def test_every_ambiguous_stem_is_named(tree):
     folder = tree("a", "1.png", "1.jpg", "x/2.png", "x/2.bmp", "x/2.tif", "3.png")
-    with pytest.raises(InputError, match=r"one stem, '1'.*stems 'x/2'\)$"):
+    with pytest.raises(InputError, match=r"the same stem, '1'.*stems 'x/2'\)$"):
         list_images(folder)
 
 
@@ -215,7 +215,7 @@ def test_names_that_differ_by_case_or_leading_zeros_get_a_hint(tree):
     assert [p.stem for p in found.pairs] == ["same"]
     (note,) = found.notes
     assert "1.png and" in note
-    assert "and of 2 more, agree but for upper and lower case or leading zeros" in note
+    assert "and of 2 more, differ only in upper and lower case or leading zeros" in note
     found = match_stems(tree("c", "ir_1.png"), tree("d", "VIS_001.png"), pattern="ir_{}=VIS_{}")
     assert found.pairs == ()
     assert "leading zeros" in found.reason

@@ -66,7 +66,8 @@ def undo_palette(
             notes = (
                 CodedWarning(
                     "false-colours",
-                    f"{name} has few colours of the palette that --palette names: is it another?",
+                    f"few colours of {name} are on the palette that --palette names: is it a "
+                    "different one?",
                 ),
             )
     heat = to_index(rgb, palette)
@@ -148,9 +149,9 @@ def _unknown(samples: Samples, name: str) -> tuple[CodedWarning, ...]:
     return (
         CodedWarning(
             "false-colours",
-            f"{name} is coloured, by no palette that is known: how bright it is is taken for heat. "
-            "If it shows heat in false colours, name them with --palette (a name, a picture of the "
-            "colour bar, or a table); --palette off says that it does not",
+            f"{name} is coloured, and its palette is not known: its brightness is taken for "
+            "heat. If it shows heat in false colours, name the palette with --palette (a "
+            "name, a picture of the colour bar, or a table); otherwise give --palette off",
         ),
     )
 

@@ -11,12 +11,17 @@ _TO_PNG = "save it as PNG or TIFF"
 _VIDEO = "extract its frames (`ffmpeg -i {name} frames/%05d.png`) and fuse their folder"
 
 _MAGIC: tuple[tuple[bytes, int, str, str], ...] = (
-    (b"DICM", 128, "a DICOM file", "convert it with DCMTK (`dcm2img {name} slice.png`)"),
+    (
+        b"DICM",
+        128,
+        "a DICOM file",
+        "`lkcfuse fuse` fuses two of them, eval and batch take pictures of slices",
+    ),
     (
         b"n+1\0",
         344,
         "a NIfTI volume",
-        "save one slice as TIFF or NPY (`nibabel.load(...).get_fdata()` in Python)",
+        "`lkcfuse fuse` fuses two of them, eval and batch take pictures of slices",
     ),
     (b"ni1\0", 344, "the header of a NIfTI volume", "save one slice as TIFF or NPY"),
     (b"%PDF", 0, "a PDF document", "render it (`pdftoppm -png {name} page`)"),

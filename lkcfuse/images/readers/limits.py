@@ -26,8 +26,8 @@ def check_size(width: int, height: int, name: str) -> None:
     limit = _max_pixels()
     if width * height > limit:
         raise InputError(
-            f"{name} has {width}x{height} pixels, more than {limit}: scale it down, "
-            f"or set LKCFUSE_MAX_PIXELS={width * height} if it is to be trusted"
+            f"{name} has {width}x{height} pixels, more than {limit}: scale it down, or set "
+            f"LKCFUSE_MAX_PIXELS={width * height} if you trust the file"
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from lkcfuse.errors import InputError
 from lkcfuse.images.decoded import Decoded
@@ -29,10 +31,11 @@ def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
     pages = shape[0] if is_stack else 1
     notes = page_notes(options, pages, name)
     file.seek(0)
-    array = np.load(file, allow_pickle=False)
     if is_stack:
-        array = array[options.page - 1 if pages > 1 else 0]
-    elif array.ndim == 3 and array.shape[2] == 1:
+        array = _read_page(file, options.page - 1 if pages > 1 else 0)
+    else:
+        array = np.load(file, allow_pickle=False)
+    if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.dtype.kind == "b":
         array = array.astype(np.uint8) * np.uint8(255)
@@ -48,9 +51,15 @@ def probe(file: BinaryIO, options: ReadOptions, name: str) -> tuple[int, int]:
     return height, width
 
 
+def count_pages(file: BinaryIO, name: str) -> int:
+    """Return how many images an array holds; see `Reader`."""
+    shape, is_stack = _check_header(file, name)
+    return shape[0] if is_stack else 1
+
+
 def _check_header(file: BinaryIO, name: str) -> tuple[tuple[int, ...], bool]:
     """Return the shape, and whether it is a stack's, of an array that is an image or several."""
-    shape, dtype = _read_header(file)
+    shape, dtype, _ = _read_header(file)
     if dtype.kind not in "biuf":
         raise InputError(f"{name} has values of type {dtype}: save integers or floats")
     if len(shape) not in (2, 3):
@@ -66,10 +75,22 @@ def _check_header(file: BinaryIO, name: str) -> tuple[tuple[int, ...], bool]:
     return shape, is_stack
 
 
-def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+def _read_page(file: BinaryIO, page: int) -> npt.NDArray[Any]:
+    """Read one image of a stack, without the others where they lie one after another."""
+    shape, dtype, by_columns = _read_header(file)
+    if by_columns:
+        file.seek(0)
+        array: npt.NDArray[Any] = np.load(file, allow_pickle=False)[page]
+        return array
+    size = math.prod(shape[1:]) * dtype.itemsize
+    file.seek(page * size, os.SEEK_CUR)
+    return np.frombuffer(bytearray(file.read(size)), dtype).reshape(shape[1:])
+
+
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[np.generic], bool]:
     major, _ = np.lib.format.read_magic(file)
     read_header = (
         np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
     )
-    shape, _, dtype = read_header(file)
-    return shape, dtype
+    shape, by_columns, dtype = read_header(file)
+    return shape, dtype, by_columns

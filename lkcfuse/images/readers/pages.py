@@ -18,7 +18,7 @@ def page_notes(options: ReadOptions, pages: int, name: str) -> list[str]:
         name: What messages call it.
 
     Returns:
-        A line where there are several and the first is read, which may not be what is meant.
+        A line where there are several and the first is read, which nobody chose.
 
     Raises:
         InputError: There is no such page.
@@ -27,7 +27,7 @@ def page_notes(options: ReadOptions, pages: int, name: str) -> list[str]:
         return []
     if options.page > pages:
         raise InputError(f"{name} has {pages} pages: --page {options.page} is not among them")
-    if options.page > 1:
+    if options.page > 1 or options.page_chosen:
         return []
     return [
         CodedWarning(

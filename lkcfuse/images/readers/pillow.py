@@ -75,7 +75,7 @@ def read_format(file: BinaryIO, format_name: str, options: ReadOptions, name: st
             samples = _copy_samples(opened, level) if bits < 16 else None
         if 8 < bits < 16:
             notes.append(f"{name} has colour of {bits} bits a channel: 8 of them are read")
-        orientation, profile = _orientation(opened), opened.info.get("icc_profile")
+        orientation, profile = orientation_of(opened), opened.info.get("icc_profile")
         metadata = from_pillow(opened)
     del opened  # its memory goes before OpenCV's comes
     if samples is None:
@@ -96,6 +96,13 @@ def probe(file: BinaryIO, options: ReadOptions, name: str) -> tuple[int, int]:
     return probe_format(file, reader.name if reader else "TIFF", options, name)
 
 
+def count_pages(file: BinaryIO, name: str) -> int:
+    """Return how many frames a file has; see `Reader`."""
+    reader = find_reader(file.read(HEAD_BYTES))
+    with open_with_pillow(file, reader.name if reader else "TIFF", name) as opened:
+        return int(getattr(opened, "n_frames", 1))
+
+
 def probe_format(
     file: BinaryIO, format_name: str, options: ReadOptions, name: str
 ) -> tuple[int, int]:
@@ -107,7 +114,7 @@ def probe_format(
         check_size(width, height, name)
         if format_name != "PNG":
             check_held(width, height, stored, name, format_name=format_name)
-        return upright_size(height, width, _orientation(opened))
+        return upright_size(height, width, orientation_of(opened))
 
 
 @contextmanager
@@ -261,7 +268,8 @@ def _copy(opened: PIL.Image.Image, mode: str | None, dtype: npt.DTypeLike) -> np
     return samples
 
 
-def _orientation(opened: PIL.Image.Image) -> int:
+def orientation_of(opened: PIL.Image.Image) -> int:
+    """Return what EXIF says of a picture's orientation, 1 to 8."""
     with suppress(Exception):  # EXIF data is often broken, and then says nothing
         return int(opened.getexif().get(ExifTags.Base.Orientation, 1))
     return 1

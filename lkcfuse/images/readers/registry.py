@@ -21,6 +21,8 @@ Read = Callable[[BinaryIO, ReadOptions, str], Decoded]
 
 Probe = Callable[[BinaryIO, ReadOptions, str], tuple[int, int]]
 
+CountPages = Callable[[BinaryIO, str], int]
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -75,6 +77,21 @@ class Reader:
         function: Probe = import_module(f"lkcfuse.images.readers.{self.module}").probe
         return function(file, options, name)
 
+    def count_pages(self, file: BinaryIO, name: str) -> int:
+        """Return how many pages or frames a file of this format has that are read as images.
+
+        Args:
+            file: The file, at its beginning; it can seek.
+            name: What messages call it.
+
+        Raises:
+            InputError, Exception: As `read`.
+        """
+        if not self.has_pages:
+            return 1
+        function: CountPages = import_module(f"lkcfuse.images.readers.{self.module}").count_pages
+        return function(file, name)
+
 
 def _starts(*magic: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(magic)
@@ -103,7 +120,13 @@ READERS: dict[str, Reader] = {
     reader.name: reader
     for reader in (
         Reader("PNG", "PNG", (".png", ".apng"), _starts(b"\x89PNG\r\n\x1a\n")),
-        Reader("JPEG", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), _starts(b"\xff\xd8\xff")),
+        Reader(
+            "JPEG",
+            "JPEG",
+            (".jpg", ".jpeg", ".jpe", ".jfif"),
+            _starts(b"\xff\xd8\xff"),
+            "radiometric",
+        ),
         Reader(
             "TIFF",
             "TIFF",

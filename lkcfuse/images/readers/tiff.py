@@ -106,6 +106,20 @@ def probe(file: BinaryIO, options: ReadOptions, name: str) -> tuple[int, int]:
         )
 
 
+def count_pages(file: BinaryIO, name: str) -> int:
+    """Return how many pages hold images, or planes of one page that look like slices."""
+    with _open(file) as tiff:
+        places = _pages_of_images(tiff)
+        page = _page(tiff, places[0])
+        planes = page.samplesperpixel
+        if len(places) > 1 or not _is_planar(page) or planes == 3:
+            return len(places)
+        if planes == 4 and page.photometric == _RGB:
+            samples, _ = _decode(file, places[0], page, name)
+            return planes if is_picture(samples[..., 3]) else 1
+        return planes
+
+
 def _open(file: BinaryIO) -> TiffFile:
     import tifffile
 
@@ -341,6 +355,8 @@ def _leave_channels(
         kept = samples[..., 0] if colours == 1 else samples[..., :colours]
         return np.ascontiguousarray(kept)
     if _is_planar(page) and channels == 4 and is_picture(samples[..., 3]):
+        if options.page_chosen:
+            return np.ascontiguousarray(samples[..., 0])
         notes.append(
             CodedWarning(
                 "file",

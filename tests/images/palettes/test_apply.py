@@ -59,7 +59,7 @@ def test_colours_on_no_palette_are_left_with_a_warning_that_names_the_option(pho
     samples, (note,) = undo_palette(photograph, "auto", "ir.png")
     assert samples is photograph
     assert note.code == "false-colours"
-    assert note.startswith("ir.png is coloured, by no palette that is known")
+    assert note.startswith("ir.png is coloured, and its palette is not known")
     assert "--palette" in note
 
 
@@ -75,7 +75,7 @@ def test_a_palette_that_does_not_fit_is_doubted(photograph):
     heat, (note,) = undo_palette(photograph, "jet", "ir.png")
     assert heat.shape == photograph.shape[:2]
     assert note.code == "false-colours"
-    assert note.startswith("ir.png has few colours of the palette")
+    assert note.startswith("few colours of ir.png are on the palette")
 
 
 def test_depth(heat):

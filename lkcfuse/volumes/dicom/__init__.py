@@ -1,0 +1,1 @@
+"""DICOM: files, multi-frame files and series to volumes, by pydicom."""
