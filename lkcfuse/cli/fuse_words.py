@@ -16,6 +16,7 @@ STREAM = "-"
 """Stands for standard input or output; a file of that name is `./-`."""
 
 _WILDCARDS = frozenset("*?")
+_VIDEOS = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg"))
 
 
 class Words(NamedTuple):
@@ -48,6 +49,7 @@ def read_words(
     """
     _check_wildcards(words)
     _check_folders(words)
+    _check_videos(words, output)
     kind = _kind(words[0]) if radiometric else None
     # Of two files each gives its part.
     alone = split or (kind == "FLIR" and not (len(words) > 1 and Path(words[1]).exists()))
@@ -130,6 +132,22 @@ def _check_folders(words: Sequence[str]) -> None:
             f"{folders[0]} and {folders[1]} are folders: name two images, or fuse all of them "
             f"with '{_batch_line(folders)}'"
         )
+
+
+def _check_videos(words: Sequence[str], output: str | None) -> None:
+    """Say what to type for two videos, before their output's suffix is refused."""
+    videos = [word for word in words if Path(word).suffix.lower() in _VIDEOS]
+    if len(videos) < 2:
+        return
+    first, second = map(shlex.quote, videos[:2])
+    is_video = output is not None and Path(output).suffix.lower() in _VIDEOS
+    result = shlex.quote(output) if output is not None and is_video else "fused.mp4"
+    raise UsageError(
+        f"{videos[0]} and {videos[1]} are videos, which are fused frame by frame: mkdir a b; "
+        f"ffmpeg -i {first} a/%05d.png; ffmpeg -i {second} b/%05d.png; lkcfuse batch a b -o fused; "
+        f"ffmpeg -framerate 25 -i fused/%05d.png {result} (with the frame rate of the videos; "
+        "--range-first scan keeps one tone)"
+    )
 
 
 def _check_streams(words: Words, *, split: bool, as_json: bool) -> None:
