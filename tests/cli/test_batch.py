@@ -154,7 +154,7 @@ def test_strict(lkcfuse, scene):
     ("words", "code", "message"),
     [
         ((), 2, ["--from-stdin"]),
-        (("ir",), 2, ["DIR_B"]),
+        (("ir",), 3, ["ir is one folder", "name the folder of the visible images"]),
         (("ir", "no"), 3, ["no does not exist"]),
         (("ir", "ir"), 2, ["same folder"]),
         (("ir", "vis", "-o", "ir/fused"), 2, ["inside the input folder ir"]),
@@ -265,7 +265,7 @@ def test_lines_from_stdin(lkcfuse_process, scene):
         "fused/1.png",
         "fused/day-1.png",
     ]
-    lkcfuse_process(*words, stdin=b"", cwd=scene).assert_fails(3, "no pairs")
+    lkcfuse_process(*words, stdin=b"", cwd=scene).assert_fails(3, "the list is empty")
 
 
 def test_metrics_are_those_of_eval_and_are_not_computed_twice(lkcfuse, scene, settings):
