@@ -54,6 +54,7 @@ from lkcfuse.cli.options import (
 from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.cli.source_options import SourceOptions
 from lkcfuse.cli.tables import compare, write_scores
+from lkcfuse.cli.task_note import note_of_batch_task
 from lkcfuse.errors import NotCachedError, UsageError
 from lkcfuse.remote import Location, as_location
 
@@ -169,6 +170,7 @@ def batch_command(
         from lkcfuse.cli.reports import check_batch_report
 
         check_batch_report(page, plan, metrics, pairs, force=force)
+    note_of_batch_task(ctx, plan, options, out)
     end = "\0" if null else "\n"
     if dry_run:
         looked = Fuser(task, weights=chosen, manifest=manifest, offline=True, notify=warn)

@@ -33,13 +33,13 @@ from lkcfuse.cli.options import (
 )
 from lkcfuse.cli.output import Output
 from lkcfuse.cli.source_options import SourceOptions
+from lkcfuse.cli.task_note import is_by_default, note_of_task
 from lkcfuse.cli.volume_options import ScanOptions
 from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
     from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import Image, ReadOptions
-    from lkcfuse.pairs import Pair
 
 
 @with_groups
@@ -141,7 +141,7 @@ def fuse(
         return
     pair = prepare_pair(_read(first, options.first), _read(second, options.second), options)
     check_output(target, format=format_name, overwrite=force, size=pair.size, make_folder=True)
-    _note_of_task(ctx, pair, out)
+    note_of_task(ctx, pair, out)
     if first != second and sources.takes_radiometric(task):
         _note_of_radiometric(first, second, out)
     with out.progress("loading weights", in_bytes=True) as report:
@@ -203,20 +203,8 @@ def _note_of_radiometric(first: str, second: str, out: Output) -> None:
 
 def _check_task_of_scans(ctx: typer.Context) -> None:
     """Ask for the task where nobody said: no scan is an infrared picture."""
-    source = ctx.get_parameter_source("task")
-    if source is None or source.name != "COMMANDLINE":
+    if is_by_default(ctx):
         raise UsageError("scans take --task: mri-ct, mri-pet or mri-spect")
-
-
-def _note_of_task(ctx: typer.Context, pair: Pair, out: Output) -> None:
-    """Say which task is taken where nobody said and the pair does not tell."""
-    source = ctx.get_parameter_source("task")
-    by_default = source is None or source.name != "COMMANDLINE"
-    if by_default and not pair.first.is_coloured() and not pair.second.is_coloured():
-        out.note(
-            "both images are grey and --task was not given: assuming infrared and visible; "
-            "for MRI and CT, give --task mri-ct"
-        )
 
 
 def _read(word: str, options: ReadOptions) -> Image:
