@@ -36,6 +36,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "--plot plots.pdf",
         "lkcfuse eval --explain --metrics VIF,Qabf",
     ),
+    "cite": (
+        "lkcfuse cite",
+        "lkcfuse cite seafusion --metrics VIF,Qabf,SSIM",
+    ),
     "train": (
         "lkcfuse train ir/ vis/ -o mine.safetensors",
         "lkcfuse train ir/ vis/ -o mine.safetensors --init lkcfuse-ir-vis",

@@ -34,6 +34,7 @@ from lkcfuse.cli.options import (
 from lkcfuse.cli.output import Output
 from lkcfuse.cli.photographs import check_for_two_alone, check_map, write_map
 from lkcfuse.cli.source_options import SourceOptions
+from lkcfuse.cli.task_note import is_by_default, note_of_task
 from lkcfuse.cli.volume_options import ScanOptions
 from lkcfuse.errors import UsageError
 from lkcfuse.tasks import TASKS
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import Image, ReadOptions
     from lkcfuse.images.colour import FloatArray
-    from lkcfuse.pairs import Pair
 
 
 @with_groups
@@ -175,7 +175,7 @@ def fuse(
     if rest:
         check_for_two_alone(options, split=sources.split)
         check_bracket([pair.first, pair.second, *rest], fuser.task)
-    _note_of_task(ctx, pair, out)
+    note_of_task(ctx, pair, out)
     if first != second and sources.takes_radiometric(task):
         _note_of_radiometric(first, second, out)
     with out.progress("loading weights", in_bytes=True) as report:
@@ -253,20 +253,8 @@ def _note_of_radiometric(first: str, second: str, out: Output) -> None:
 
 def _check_task_of_scans(ctx: typer.Context) -> None:
     """Ask for the task where nobody said: no scan is an infrared picture."""
-    source = ctx.get_parameter_source("task")
-    if source is None or source.name != "COMMANDLINE":
+    if is_by_default(ctx):
         raise UsageError("scans take --task: mri-ct, mri-pet or mri-spect")
-
-
-def _note_of_task(ctx: typer.Context, pair: Pair, out: Output) -> None:
-    """Say which task is taken where nobody said and the pair does not tell."""
-    source = ctx.get_parameter_source("task")
-    by_default = source is None or source.name != "COMMANDLINE"
-    if by_default and not pair.first.is_coloured() and not pair.second.is_coloured():
-        out.note(
-            "both images are grey and --task was not given: assuming infrared and visible; "
-            "for MRI and CT, give --task mri-ct"
-        )
 
 
 def _read(word: str, options: ReadOptions) -> Image:
