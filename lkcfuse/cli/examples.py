@@ -39,7 +39,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "cite": (
         "lkcfuse cite",
-        "lkcfuse cite seafusion --metrics VIF,Qabf,SSIM > used.bib",
+        "lkcfuse cite seafusion --metrics VIF,Qabf,SSIM",
     ),
     "train": (
         "lkcfuse train ir/ vis/ -o mine.safetensors",

@@ -389,3 +389,11 @@ def test_too_little_memory_is_an_error_and_no_end_of_the_process(maximum_weights
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "of memory are needed to fuse 1200 x 900 pixels" in done.stdout
+
+
+@pytest.mark.parametrize("value", [[[1, 2], [3]], [[[1], [2, 3]]], [[1.0, 2.0], 3.0]])
+def test_lists_whose_rows_differ_in_length_are_named(maximum_weights, value):
+    fuser = Fuser("ir-vis", weights=maximum_weights, device="cpu")
+    for pair in ((value, value), (np.zeros((2, 2), np.uint8), value)):
+        with pytest.raises(InputError, match=r"array is not an array: .*rows of one length"):
+            fuser.fuse(*pair)
