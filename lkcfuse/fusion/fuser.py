@@ -29,6 +29,7 @@ from lkcfuse.images import (
     stretch_image,
     write_image,
 )
+from lkcfuse.images.arrays import to_array
 from lkcfuse.pairs import Pair, PairOptions, check_files, read_pair
 from lkcfuse.tasks import Task, get_task
 
@@ -288,8 +289,9 @@ class Fuser:
             return fuse_tensors(
                 model, session, first, second, invert_first=invert_first, progress=progress
             )
-        if np.ndim(first) == 4 or np.ndim(second) == 4:
-            batches = [split_batch(name, batch) for name, batch in self._named(first, second)]
+        named = self._named(first, second)
+        if any(to_array(value, name).ndim == 4 for name, value in named):
+            batches = [split_batch(name, batch) for name, batch in named]
             if len(batches[0]) != len(batches[1]):
                 raise InputError(
                     f"the batches have {len(batches[0])} and {len(batches[1])} images: give "

@@ -411,3 +411,11 @@ def test_one_file_may_hold_both_sources(maximum, tmp_path):
     assert np.abs(fused.luma - np.maximum(heat.luma, seen.luma)).max() < 0.005
     with pytest.raises(UsageError, match="same file"):
         maximum.fuse_files(path, path, tmp_path / "other.png")
+
+
+@pytest.mark.parametrize("value", [[[1, 2], [3]], [[[1], [2, 3]]], [[1.0, 2.0], 3.0]])
+def test_lists_whose_rows_differ_in_length_are_named(maximum_weights, value):
+    fuser = Fuser("ir-vis", weights=maximum_weights, device="cpu")
+    for pair in ((value, value), (np.zeros((2, 2), np.uint8), value)):
+        with pytest.raises(InputError, match=r"array is not an array: .*rows of one length"):
+            fuser.fuse(*pair)
