@@ -366,7 +366,10 @@ class Fuser:
             LkcfuseError: As `load`.
         """
         options = options or PairOptions()
-        check_files(first, second, output)
+        # Each option takes another part of the file: four channels, or a radiometric one.
+        parts = [(o.fourth_channel, o.radiometric) for o in (options.first, options.second)]
+        both = first == second and parts[0] != parts[1]
+        check_files(first, None if both else second, output)
         destination = output if isinstance(output, (str, os.PathLike)) else None
         check_output(destination, format=format, overwrite=overwrite)
         pair = read_pair(first, second, options)
