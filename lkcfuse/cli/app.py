@@ -23,6 +23,7 @@ import typer
 from lkcfuse.cli import (
     align,
     batch,
+    cite,
     doctor,
     export,
     failures,
@@ -226,6 +227,7 @@ app.command(cls=Command, context_settings=_TAKES_MORE)(fuse.fuse)
 app.command("batch", cls=Command, context_settings=_TAKES_MORE)(batch.batch)
 app.command(cls=Command)(align.align)
 app.command("eval", cls=Command)(evaluation.evaluate)
+app.command(cls=Command)(cite.cite)
 app.command(cls=Command)(train.train)
 app.command(cls=Command)(export.export)
 app.command(cls=Command)(doctor.doctor)

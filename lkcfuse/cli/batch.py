@@ -54,6 +54,7 @@ from lkcfuse.cli.options import (
 from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.cli.source_options import SourceOptions
 from lkcfuse.cli.tables import compare, write_scores
+from lkcfuse.cli.task_note import note_of_batch_task
 from lkcfuse.errors import NotCachedError, UsageError
 from lkcfuse.remote import Location, as_location
 
@@ -169,6 +170,7 @@ def batch_command(
         from lkcfuse.cli.reports import check_batch_report
 
         check_batch_report(page, plan, metrics, pairs, force=force)
+    note_of_batch_task(ctx, plan, options, out)
     end = "\0" if null else "\n"
     if dry_run:
         looked = Fuser(task, weights=chosen, manifest=manifest, offline=True, notify=warn)
@@ -297,9 +299,9 @@ def _check_sources(
 def _shard(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+)/(\d+)", text, re.ASCII)
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text, re.ASCII)
     if found is None:
-        raise UsageError(f"--shard {text}: give K/N, such as 3/8 for the third of eight parts")
+        raise UsageError(f"--shard {text[:40]}: give K/N, such as 3/8 for the third of eight parts")
     return int(found[1]), int(found[2])
 
 

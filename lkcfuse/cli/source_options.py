@@ -137,11 +137,12 @@ class SourceOptions:
         Optional[str],  # noqa: UP045
         typer.Option(
             "--align",
-            metavar="shift|affine|homography|check|off",
+            metavar="shift|affine|homography|check|rigid|off",
             help="Register the second picture onto the first by such a transform; size and field "
             "of view may differ. A pair that cannot be registered reliably is refused. check "
             "moves nothing, and warns of pictures of one size that seem to be off by some pixels. "
-            "off is for scans: it trusts their coordinates although their frames differ.",
+            "Scans are registered by mutual information, rigid or affine; off trusts their "
+            "coordinates although their frames of reference differ.",
         ),
     ] = None
     grid: Annotated[
@@ -186,8 +187,8 @@ class SourceOptions:
         from lkcfuse.images import ReadOptions
         from lkcfuse.pairs import PairOptions, read_transform
 
-        if self.align == "off":
-            raise UsageError("--align off is for scans: leave it out for pictures")
+        if self.align in ("off", "rigid"):
+            raise UsageError(f"--align {self.align} is for scans: leave it out for pictures")
         _check_choice("--resize", self.resize, ("first", "second"))
         _check_choice("--grid", self.grid, ("first", "second"))
         _check_choice("--align", self.align, ("shift", "affine", "homography", "check"))

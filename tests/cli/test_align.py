@@ -51,7 +51,7 @@ def test_fuse_registers_and_reports_the_transform(lkcfuse, settings, rig):
     other = ["fuse", pair[0], rig / "vis" / "4.png", "-o", rig / "none.png", *settings]
     lkcfuse(*other, "--align", "affine").assert_fails(3, "vis/4.png", "ir/0.png", "--transform")
     assert not (rig / "none.png").exists()
-    lkcfuse(*other, "--align", "rigid").assert_fails(2, "--align rigid", "affine")
+    lkcfuse(*other, "--align", "rigid").assert_fails(2, "--align rigid", "for scans")
     lkcfuse(*other, "--align", "affine", "--resize", "first").assert_fails(2, "exclude each other")
 
 

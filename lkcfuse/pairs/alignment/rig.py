@@ -133,7 +133,11 @@ def _agree(found: Sequence[Alignment], model: str, sizes: Sequence[tuple[int, in
         corners[0].astype(np.float32), middle.astype(np.float32), solveMethod=cv2.DECOMP_SVD
     )
     transform = np.asarray(matrix / matrix[2, 2], np.float64)
-    if model == "shift":
+    if model == "affine":
+        columns = np.column_stack([corners[0], np.ones(4)])
+        transform = np.eye(3)
+        transform[:2] = np.linalg.lstsq(columns, middle, rcond=None)[0].T
+    elif model == "shift":
         transform = np.median([each.transform for each in found], axis=0)
         transform[:2, 2] += (middle - cv2.perspectiveTransform(corners, transform)[0]).mean(axis=0)
     spread = float(np.median(np.linalg.norm(agreeing - middle, axis=-1)))
