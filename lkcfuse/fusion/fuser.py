@@ -492,8 +492,9 @@ class Fuser:
             LkcfuseError: As `load`.
         """
         if len(images) == 2:
+            pair = Pair(images[0], images[1])
             return self.fuse_pair(
-                Pair(*images), refuse_warnings=refuse_warnings, progress=progress, on_map=on_map
+                pair, refuse_warnings=refuse_warnings, progress=progress, on_map=on_map
             )
         check_bracket(images, self.task)
         model = self.model
