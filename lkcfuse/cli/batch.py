@@ -299,9 +299,9 @@ def _check_sources(
 def _shard(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+)/(\d+)", text, re.ASCII)
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text, re.ASCII)
     if found is None:
-        raise UsageError(f"--shard {text}: give K/N, such as 3/8 for the third of eight parts")
+        raise UsageError(f"--shard {text[:40]}: give K/N, such as 3/8 for the third of eight parts")
     return int(found[1]), int(found[2])
 
 

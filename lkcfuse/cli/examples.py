@@ -20,6 +20,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "fuse": (
         "lkcfuse fuse ir.png vis.png -o fused.png",
         "lkcfuse fuse mri.png pet.png --task mri-pet -o fused.png",
+        "lkcfuse fuse mri.nii.gz pet.nii.gz --task mri-pet -o fused.nii.gz",
         "lkcfuse fuse ir.tif vis.tif --memory 4GB -o fused.tif",
         "cat ir.png | lkcfuse fuse - vis.png -o - | display",
     ),

@@ -25,6 +25,7 @@ class Words(NamedTuple):
     first: str
     second: str
     output: str
+    others: tuple[str, ...] = ()
 
 
 def read_words(
@@ -34,6 +35,7 @@ def read_words(
     split: bool,
     as_json: bool,
     radiometric: bool = False,
+    several: bool = False,
 ) -> Words:
     """Tell the words of a command apart.
 
@@ -43,6 +45,7 @@ def read_words(
         split: One file may hold both sources.
         radiometric: A thermal camera's radiometric file may hold both.
         as_json: The result's record goes to standard output.
+        several: There may be more than two sources.
 
     Raises:
         UsageError: They make no pair and output; the message has the line to type.
@@ -63,12 +66,12 @@ def read_words(
             f"fuse takes two images and got one, {words[0]}: name the visible, CT, PET or SPECT "
             f"image after it{where}"
         )
-    if len(words) > 2:
+    if len(words) > 2 and not several:
         raise UsageError(
             f"fuse takes two images and got {len(words)} ({_shown(words)}): for many pairs, "
-            f"{_batch_line(words)}"
+            f"{_batch_line(words)}; for a bracket of one scene, --task mef or --task mff"
         )
-    found = Words(words[0], words[1], output)
+    found = Words(words[0], words[1], output, tuple(words[2:]))
     _check_streams(found, split=split, as_json=as_json)
     return found
 
@@ -152,14 +155,14 @@ def _check_videos(words: Sequence[str], output: str | None) -> None:
 
 def _check_streams(words: Words, *, split: bool, as_json: bool) -> None:
     """Refuse what standard input and output cannot do, before anything is read."""
-    sources = words[:2]
-    if words.first == words.second == STREAM:
+    sources = (words.first, words.second, *words.others)
+    if sources.count(STREAM) > 1:
         if split:
             raise UsageError(
                 "--split reads the file twice, and standard input can be read only once: name a "
                 "file"
             )
-        raise UsageError("only one of the two images can come from standard input")
+        raise UsageError("only one of the images can come from standard input")
     if STREAM in sources and sys.stdin.isatty():
         raise UsageError("standard input is a terminal: pipe an image into it, or name a file")
     if words.output == STREAM:
