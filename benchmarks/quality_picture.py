@@ -148,8 +148,8 @@ def _fused_again(
 
     def fuse(first: Plane, second: Plane) -> Plane:
         """Fuse luma planes; the result is not rounded."""
-        images = (image_from_array((plane / 255).astype(np.float32)) for plane in (first, second))
-        return fuser.fuse_pair(Pair(*images)).luma.astype(np.float64) * 255
+        images = [image_from_array((plane / 255).astype(np.float32)) for plane in (first, second)]
+        return fuser.fuse_pair(Pair(images[0], images[1])).luma.astype(np.float64) * 255
 
     checks = {"quarter": quarter_difference(fuse, *written)}
     first, second, whole = (
