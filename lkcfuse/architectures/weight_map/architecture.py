@@ -21,9 +21,9 @@ class WeightMapArchitecture(Architecture):
     name = "weight-map"
     title = "WeightMap"
     network_type = WeightMapNetwork
-    # A halo of 160 pixels costs little around tiles of this size, and they keep a picture of any
+    # A halo of 170 pixels costs little around tiles of this size, and they keep a picture of any
     # size within a gigabyte.
-    preferred_tile = 1536
+    preferred_tile = 1024
 
     def recognises(self, names: Collection[str]) -> bool:
         """Whether there are names of an encoder of ours."""
