@@ -69,7 +69,9 @@ ELSEWHERE: dict[str, str] = {
     "lkcfuse train --recipe my-settings.json ir/ vis/ -o weights.safetensors": (
         "tests/cli/test_train.py"
     ),
-    "lkcfuse fuse ir.png vis.png -o fused.png --weights mine.safetensors": "tests/cli/test_train.py",
+    "lkcfuse fuse ir.png vis.png -o fused.png --weights mine.safetensors": (
+        "tests/cli/test_train.py"
+    ),
     "lkcfuse export lkcfuse-ir-vis -o model.onnx": "tests/cli/test_export.py",
     "lkcfuse train --recipe ir-vis --data DIR": "tests/training/test_recipe.py",
     "lkcfuse train ir/ vis/ -o mine.safetensors --recipe ir-vis --stage finish --init "
