@@ -1,9 +1,9 @@
-"""Render the example pictures: a night street in infrared and visible light, and a brain phantom.
+"""Render the example pictures: a night street, a brain phantom and a desk.
 
     python examples/make_examples.py                 # write them beside this script
     python examples/make_examples.py --out DIR       # or into another folder
 
-Nothing here is recorded: both scenes are computed, from a seed, and come out the same everywhere.
+Nothing here is recorded: all scenes are computed, from a seed, and come out the same everywhere.
 """
 
 from __future__ import annotations
@@ -18,23 +18,29 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from rendering.anatomy import build_anatomy
+from rendering.desk import FAR, NEAR, render_desk
 from rendering.infrared import render_infrared
 from rendering.modalities import render_ct, render_mri, render_pet, render_spect
 from rendering.street import build_street, dashcam
-from rendering.visible import render_visible
+from rendering.visible import render_exposures
 
 SEED = 7
+# Of the street's two exposures, times that of the visible picture.
+UNDER, OVER = 0.15, 6.0
 
 Picture = npt.NDArray[np.uint8]
 
 
 def street_pictures(seed: int = SEED) -> dict[str, Picture]:
-    """Return `street_ir.png` (480, 640) and `street_vis.png` (480, 640, 3), both uint8."""
+    """Return the street in infrared, (480, 640), and in three exposures, (480, 640, 3), uint8."""
     street = build_street(seed)
     surfaces = street.surfaces(dashcam())
+    visible, under, over = render_exposures(street, surfaces, seed, (1, UNDER, OVER))
     return {
         "street_ir.png": render_infrared(street, surfaces, seed),
-        "street_vis.png": render_visible(street, surfaces, seed),
+        "street_vis.png": visible,
+        "street_under.png": under,
+        "street_over.png": over,
     }
 
 
@@ -49,6 +55,11 @@ def brain_pictures(seed: int = SEED) -> dict[str, Picture]:
     }
 
 
+def desk_pictures(seed: int = SEED) -> dict[str, Picture]:
+    """Return the desk, focused on what is near and on what is far, (480, 640, 3), both uint8."""
+    return {"desk_near.png": render_desk(NEAR, seed), "desk_far.png": render_desk(FAR, seed)}
+
+
 def save(picture: Picture, path: Path) -> None:
     """Write a PNG; the file appears only when it is complete."""
     encoded = io.BytesIO()
@@ -58,6 +69,9 @@ def save(picture: Picture, path: Path) -> None:
     partial.replace(path)
 
 
+SCENES = {"street": street_pictures, "brain": brain_pictures, "desk": desk_pictures}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Render and write the pictures; return the exit code."""
     parser = argparse.ArgumentParser(description="Render the example pictures of lkcfuse.")
@@ -65,11 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--out", type=Path, default=Path(__file__).parent, help="folder (default: beside this file)"
     )
     parser.add_argument("--seed", type=int, default=SEED, help="another variant of the same scenes")
-    parser.add_argument("--only", choices=("street", "brain"), help="render one scene only")
+    parser.add_argument("--only", choices=tuple(SCENES), help="render one scene only")
     options = parser.parse_args(arguments)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        for scene, render in (("street", street_pictures), ("brain", brain_pictures)):
+        for scene, render in SCENES.items():
             if options.only in (None, scene):
                 for name, picture in render(options.seed).items():
                     save(picture, options.out / name)

@@ -16,6 +16,8 @@ from pathlib import Path
 EXAMPLES = Path(__file__).parent
 PAIRS = {
     "street": ("street_ir.png", "street_vis.png", "ir-vis"),
+    "street_exposures": ("street_under.png", "street_over.png", "mef"),
+    "desk": ("desk_near.png", "desk_far.png", "mff"),
     "brain_mri_ct": ("brain_mri.png", "brain_ct.png", "mri-ct"),
     "brain_mri_pet": ("brain_mri.png", "brain_pet.png", "mri-pet"),
     "brain_mri_spect": ("brain_mri.png", "brain_spect.png", "mri-spect"),

@@ -103,12 +103,12 @@ def check_not_used(path: Path, used: Iterable[object]) -> None:
     Raises:
         UsageError: It is one of them.
     """
-    real = path.resolve()
+    real = resolve(path)
     for other in used:
         # Of a million files few have its name, and to resolve them all would take a minute.
         if not isinstance(other, Path):
             continue
-        if other.name in (path.name, real.name) and other.resolve() == real:
+        if other.name in (path.name, real.name) and resolve(other) == real:
             raise UsageError(f"{path} has another part in this run: give it a name of its own")
 
 
@@ -214,7 +214,26 @@ def _sync_folder(folder: Path) -> None:
 
 def _target(path: Path) -> Path:
     """Follow a symbolic link, so that the file it names is replaced and not the link."""
-    return path.resolve() if path.is_symlink() else path
+    return resolve(path) if path.is_symlink() else path
+
+
+def resolve(path: Path) -> Path:
+    """Return what a path leads to.
+
+    `Path.resolve` raises RuntimeError for links that lead in a circle.
+
+    Raises:
+        UsageError: It is a link that leads to itself.
+        ResourceError: It is relative to a folder that is gone.
+    """
+    try:
+        return path.resolve()
+    except RuntimeError:
+        raise UsageError(f"{path} is a link that leads to itself: give another name") from None
+    except FileNotFoundError:
+        raise ResourceError(
+            f"{path} cannot be found: the working folder does not exist any more"
+        ) from None
 
 
 def _is_special(path: Path) -> bool:

@@ -25,6 +25,8 @@ def library_settings(root: Path = Path("/")) -> dict[str, str]:
         "THP_MEM_ALLOC_ENABLE": "1",
         # Our own threads call numpy, and each call is to keep to its thread.
         "OPENBLAS_NUM_THREADS": "1",
+        # What is wrong with a file is said in our words, once.
+        "OPENCV_LOG_LEVEL": "SILENT",
     }
     if has_unused_avx512(root):
         # NumPy's OpenBLAS has AVX-512 kernels, and does not choose them for the latest AMD

@@ -7,9 +7,10 @@ from typing import Literal, get_args
 
 from lkcfuse.errors import UsageError
 
-Chroma = Literal["second", "none", "blend"]
-"""Where a fused image's chroma comes from: the second source; nowhere; or both sources, weighed at
-each pixel by how colourful they are there."""
+Chroma = Literal["second", "none", "blend", "map"]
+"""Where a fused image's chroma comes from: the second source; nowhere; both sources, weighed at
+each pixel by how colourful they are there; or both, weighed as luma is by a network that gives a
+map of weights, and as in `blend` by one that does not."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class Task:
         return self.sources[1].modality
 
     @property
+    def mixes(self) -> bool:
+        """Whether both sources are alike, so that a result may be a mean of the two."""
+        return self.chroma in ("blend", "map")
+
+    @property
     def keeps_chroma(self) -> bool:
         """Whether a result can be coloured."""
         return self.chroma != "none"
@@ -78,8 +84,15 @@ IR_VIS = Task("ir-vis", (_INFRARED, _VISIBLE), "second")
 MRI_CT = Task("mri-ct", (_MRI, _CT), "none", caution=_NO_DIAGNOSIS)
 MRI_PET = Task("mri-pet", (_MRI, _PET), "second", caution=_NO_DIAGNOSIS)
 MRI_SPECT = Task("mri-spect", (_MRI, _SPECT), "second", caution=_NO_DIAGNOSIS)
+# Two exposures, and two focal planes: the same camera twice, so the order means nothing. Of two
+# exposures one is black or white where the other has colour, and a mean of both is pale; of two
+# focal planes both have it.
+MEF = Task("mef", (Role("under-exposed", "under"), Role("over-exposed", "over")), "blend", False)
+MFF = Task("mff", (Role("near-focus", "near"), Role("far-focus", "far")), "map", False)
 
-TASKS: dict[str, Task] = {task.name: task for task in (IR_VIS, MRI_CT, MRI_PET, MRI_SPECT)}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (IR_VIS, MRI_CT, MRI_PET, MRI_SPECT, MEF, MFF)
+}
 
 
 def get_task(name: str | Task) -> Task:

@@ -21,7 +21,10 @@ BRAIN = {
     "brain_pet.png": ("RGB", (256, 256)),
     "brain_spect.png": ("RGB", (256, 256)),
 }
-STREET = {"street_ir.png": ("L", (640, 480)), "street_vis.png": ("RGB", (640, 480))}
+STREET = {"street_ir.png": ("L", (640, 480))} | {
+    f"street_{name}.png": ("RGB", (640, 480)) for name in ("vis", "under", "over")
+}
+DESK = {"desk_near.png": ("RGB", (640, 480)), "desk_far.png": ("RGB", (640, 480))}
 
 
 def run(
@@ -52,13 +55,13 @@ def assert_same_pixels(made: Path, kept: Path) -> None:
     assert (difference <= 2).mean() > 0.995
 
 
-@pytest.mark.parametrize(("name", "form"), [*BRAIN.items(), *STREET.items()])
+@pytest.mark.parametrize(("name", "form"), [*BRAIN.items(), *STREET.items(), *DESK.items()])
 def test_form_and_size_of_the_pictures(name: str, form: tuple[str, tuple[int, int]]) -> None:
     path = EXAMPLES / name
     with Image.open(path) as picture:
         assert (picture.format, picture.mode, picture.size) == ("PNG", *form)
         assert not picture.info, "no metadata that could differ from machine to machine"
-    assert path.stat().st_size < (600_000 if name in STREET else 100_000)
+    assert path.stat().st_size < (100_000 if name in BRAIN else 600_000)
 
 
 def test_brain_comes_out_the_same_from_any_folder(tmp_path: Path) -> None:
@@ -68,6 +71,13 @@ def test_brain_comes_out_the_same_from_any_folder(tmp_path: Path) -> None:
     assert sorted(path.name for path in made.iterdir()) == sorted(BRAIN)
     for name in BRAIN:
         assert_same_pixels(made / name, EXAMPLES / name)
+
+
+def test_desk_comes_out_the_same(tmp_path: Path) -> None:
+    done = run("--only", "desk", "--out", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in DESK:
+        assert_same_pixels(tmp_path / name, EXAMPLES / name)
 
 
 @pytest.mark.slow

@@ -6,13 +6,16 @@ from lkcfuse.errors import UsageError
 from lkcfuse.tasks import MRI_PET, TASKS, Task, get_task
 
 
-def test_the_four_tasks_and_where_their_colour_comes_from():
+def test_the_tasks_and_where_their_colour_comes_from():
     assert {name: task.keeps_chroma for name, task in TASKS.items()} == {
         "ir-vis": True,
         "mri-ct": False,
         "mri-pet": True,
         "mri-spect": True,
+        "mef": True,
+        "mff": True,
     }
+    assert {name for name, task in TASKS.items() if not task.ordered} == {"mef", "mff"}
 
 
 def test_a_task_is_found_by_name_or_is_itself():
@@ -31,5 +34,5 @@ def test_roles_name_modalities_and_folders():
 
 
 def test_an_unknown_chroma_policy_is_refused():
-    with pytest.raises(ValueError, match=r"'both'.*second, none, blend"):
+    with pytest.raises(ValueError, match=r"'both'.*second, none, blend, map"):
         Task("x", MRI_PET.sources, "both")

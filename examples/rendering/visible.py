@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +22,17 @@ _EXPOSURE = 1.9
 
 def render_visible(street: Street, surfaces: Surfaces, seed: int) -> npt.NDArray[np.uint8]:
     """Return the visible picture, (H/2, W/2, 3) RGB, of the street behind `surfaces`."""
+    return render_exposures(street, surfaces, seed, (1.0,))[0]
+
+
+def render_exposures(
+    street: Street, surfaces: Surfaces, seed: int, exposures: Sequence[float]
+) -> list[npt.NDArray[np.uint8]]:
+    """Return the visible picture for each of several exposures, times that of `render_visible`."""
     lights, shades = street_lights(street), street_shades(street)
     mirror = _mirror(street, surfaces.camera, lights, shades, seed)
     light = _radiance(street, surfaces, lights, shades, seed, mirror)
-    return _expose(light, seed)
+    return [_expose(light, seed, exposure) for exposure in exposures]
 
 
 def sky_light(rays: Array, seed: int) -> Array:
@@ -152,7 +161,7 @@ def _haze(light: Array, surfaces: Surfaces, lights: list[Light]) -> Array:
     return np.asarray(mix(veil, light, clear[..., None]) + glow * 0.0034, np.float32)
 
 
-def _expose(light: Array, seed: int) -> npt.NDArray[np.uint8]:
+def _expose(light: Array, seed: int, exposure: float = 1.0) -> npt.NDArray[np.uint8]:
     """Return the 8-bit picture a small camera makes of linear light at twice the size."""
     height, width = light.shape[0] // 2, light.shape[1] // 2
     soft = shrink(np.minimum(light, 40), width, height)
@@ -163,7 +172,7 @@ def _expose(light: Array, seed: int) -> npt.NDArray[np.uint8]:
     over = np.maximum(bright - 5.0, 0)
     for angle in (0.35, 1.92):
         bloom += 0.10 * cv2.filter2D(over, -1, _streak(41, angle))
-    scene = (soft * 0.82 + bloom) * _EXPOSURE
+    scene = (soft * 0.82 + bloom) * (_EXPOSURE * exposure)
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
     scene *= (1 - 0.27 * smoothstep(0.3, 1.6, x * x + y * y))[..., None]
     rng = stream(seed, 0xCA3)

@@ -33,12 +33,15 @@ class Architecture(ABC):
         title: What people call it.
         network_type: The class of its networks.
         streaming: How its networks are streamed layer by layer; None where they are not.
+        preferred_tile: Side in pixels of the tiles that a larger image is run in even where it
+            would fit in memory; None where a whole run is preferred.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     network_type: ClassVar[type[nn.Module]]
     streaming: ClassVar[Streaming | None] = None
+    preferred_tile: ClassVar[int | None] = None
 
     @abstractmethod
     def recognises(self, names: Collection[str]) -> bool:
@@ -86,6 +89,15 @@ class Architecture(ABC):
     def processing(self, task: str) -> Processing:  # noqa: ARG002
         """Return how networks are fed for a task where the checkpoint does not say."""
         return Processing()
+
+    def weight_map(self, network: nn.Module) -> nn.Module | None:  # noqa: ARG002
+        """Return what gives the weight of the network's first channel at each pixel.
+
+        Its result, `(N, 1, H, W)` in [0, 1], says of which source a pixel is, where the network
+        gives a mean of the two; it shares the network's parameters and is of this architecture.
+        None where a fused image is more than that.
+        """
+        return None
 
     def halo(self, network: nn.Module) -> int | None:  # noqa: ARG002
         """Return how many pixels around a pixel its value depends on.

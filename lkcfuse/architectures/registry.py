@@ -19,6 +19,7 @@ _BUILT_IN = {
     "lkc-funet": ("LKC-FUNet", "lkcfuse.architectures.lkc_funet.architecture"),
     "seafusion": ("SeAFusion", "lkcfuse.architectures.seafusion.architecture"),
     "ltofusion": ("LTOFusion", "lkcfuse.architectures.ltofusion.architecture"),
+    "weight-map": ("WeightMap", "lkcfuse.architectures.weight_map.architecture"),
 }
 _ADDED: dict[str, Architecture] = {}
 

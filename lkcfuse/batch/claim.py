@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from filelock import FileLock, Timeout
 from lkcfuse.atomic import TEMPORARY_PREFIX, may_write_to
 from lkcfuse.batch.journal import FOLDER
 from lkcfuse.errors import ResourceError, UsageError
+from lkcfuse.plain_files import read_plain, write_new
 from lkcfuse.remote import Location
 
 Shard = tuple[int, int]
@@ -46,10 +48,10 @@ class Claim:
             with self.journal_lock:
                 for path in self._beside():
                     theirs = _announcement(path)
-                    if _is_held(path) and theirs.exists() and theirs.read_text() != settings:
+                    if _is_held(path) and _settings_in(theirs) not in (None, settings):
                         raise disagreement(self._folder)
                 if self._shard is not None:
-                    _announcement(self._lock).write_text(settings)
+                    write_new(_announcement(self._lock), settings.encode())
         except OSError as error:
             raise _unwritable(self._folder, error) from None
 
@@ -98,6 +100,8 @@ def claim(folder: Path, shard: Shard | None = None) -> Iterator[Claim]:
     with ExitStack() as held:
         try:
             (folder / FOLDER).mkdir(exist_ok=True)
+            if (folder / FOLDER).is_symlink():
+                raise OSError(errno.ELOOP, f"its {FOLDER} is a link: remove it")
             own = Claim(folder, shard)
             own._take(held)
         except OSError as error:
@@ -118,7 +122,11 @@ def check_idle(folder: Path, shard: Shard | None = None) -> None:
         raise ResourceError(f"{folder} cannot be written to: no permission to write to {place}")
     for path in sorted((folder / FOLDER).glob("run*.lock")):
         is_own = path.name == lock_name(shard)
-        if (is_own or not is_beside(path.name, shard)) and _is_held(path):
+        try:
+            is_held = (is_own or not is_beside(path.name, shard)) and _is_held(path)
+        except OSError as error:
+            raise _unwritable(folder, error) from None
+        if is_held:
             raise busy(folder)
 
 
@@ -196,6 +204,14 @@ def is_beside(name: str, shard: Shard | None) -> bool:
 
 def _announcement(lock: Path) -> Path:
     return lock.with_suffix(".settings")
+
+
+def _settings_in(announcement: Path) -> str | None:
+    """Return what a part of a batch has announced; None if it has announced nothing."""
+    try:
+        return read_plain(announcement).decode()
+    except FileNotFoundError:
+        return None
 
 
 def _unwritable(folder: Path, error: OSError) -> ResourceError:

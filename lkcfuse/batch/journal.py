@@ -29,6 +29,7 @@ from lkcfuse.batch.settings import Settings
 from lkcfuse.errors import ResourceError, UsageError
 from lkcfuse.metrics.cases import FusedPair
 from lkcfuse.pairs.pairing import natural_key
+from lkcfuse.plain_files import open_plain, read_plain
 from lkcfuse.remote import Location, RemotePath, as_location, read_objects
 from lkcfuse.version import __version__
 
@@ -127,7 +128,7 @@ def read_state(folder: Location) -> State:
             found = [path for path in (folder / FOLDER).find() if path.suffix == ".jsonl"]
             data = b"".join(read_objects(found))
         else:
-            data = (folder / FOLDER / JOURNAL).read_bytes()
+            data = read_plain(folder / FOLDER / JOURNAL)
     except (FileNotFoundError, NotADirectoryError):
         return state
     except OSError as error:
@@ -234,8 +235,7 @@ class Journal(JournalWriter):
         self._thread_lock = threading.Lock()
         try:
             # Not opened again for every line: on a vanished mount that would make a new file.
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-            self._descriptor = os.open(self.path, flags, 0o666)
+            self._descriptor = open_plain(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         except OSError as error:
             raise self._failed(error) from None
 

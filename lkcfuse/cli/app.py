@@ -20,7 +20,7 @@ from typing import Annotated
 
 import typer
 
-from lkcfuse.cli import batch, doctor, export, failures, fuse, output, streams, train, weights
+from lkcfuse.cli import batch, cite, doctor, export, failures, fuse, output, streams, train, weights
 from lkcfuse.cli import eval as evaluation
 from lkcfuse.cli.help import Command, Group
 from lkcfuse.environment import apply_library_settings
@@ -212,8 +212,9 @@ def _signals() -> Iterator[list[int]]:
 _TAKES_MORE = {"allow_extra_args": True}
 
 app.command(cls=Command, context_settings=_TAKES_MORE)(fuse.fuse)
-app.command(cls=Command, context_settings=_TAKES_MORE)(batch.batch)
+app.command("batch", cls=Command, context_settings=_TAKES_MORE)(batch.batch)
 app.command("eval", cls=Command)(evaluation.evaluate)
+app.command(cls=Command)(cite.cite)
 app.command(cls=Command)(train.train)
 app.command(cls=Command)(export.export)
 app.command(cls=Command)(doctor.doctor)

@@ -26,6 +26,7 @@ from lkcfuse.cli.batch_options import (
     OutputFolderOption,
     PairsOption,
     SecondArgument,
+    SeveralWeightsOption,
     ShardOption,
     StdinOption,
     StrictOption,
@@ -48,12 +49,12 @@ from lkcfuse.cli.options import (
     TaskOption,
     ThreadsOption,
     TileOption,
-    WeightsOption,
     inference_options,
 )
 from lkcfuse.cli.output import Output, Warnings, count
 from lkcfuse.cli.source_options import SourceOptions
 from lkcfuse.cli.tables import compare, write_scores
+from lkcfuse.cli.task_note import note_of_batch_task
 from lkcfuse.errors import NotCachedError, UsageError
 from lkcfuse.remote import Location, as_location
 
@@ -65,14 +66,13 @@ if TYPE_CHECKING:
     from lkcfuse.pairs import PairOptions
 
 
-@with_groups
-def batch(
+def batch_command(
     ctx: typer.Context,
     first: FirstArgument = None,
     second: SecondArgument = None,
     output: OutputFolderOption = "fused",
     task: TaskOption = "ir-vis",
-    weights: WeightsOption = None,
+    weights: SeveralWeightsOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     tile: TileOption = "auto",
@@ -109,6 +109,14 @@ def batch(
     are printed to stdout. A journal in the output folder lets a second run redo only what is
     missing, changed or damaged.
     """
+    given = dict(locals())
+    if weights is not None and len(weights) > 1:
+        from lkcfuse.cli.batch_several import batch_each
+
+        batch_each(batch_command, given)
+        return
+    chosen = weights[0] if weights else None
+
     from lkcfuse.atomic import check_not_used
     from lkcfuse.batch import open_batch
     from lkcfuse.fusion.fuser import Fuser
@@ -122,7 +130,7 @@ def batch(
     page = as_location(report) if report is not None else None
     fuser = Fuser(
         task,
-        weights=weights,
+        weights=chosen,
         device=device,
         threads=threads,
         manifest=manifest,
@@ -162,9 +170,10 @@ def batch(
         from lkcfuse.cli.reports import check_batch_report
 
         check_batch_report(page, plan, metrics, pairs, force=force)
+    note_of_batch_task(ctx, plan, options, out)
     end = "\0" if null else "\n"
     if dry_run:
-        looked = Fuser(task, weights=weights, manifest=manifest, offline=True, notify=warn)
+        looked = Fuser(task, weights=chosen, manifest=manifest, offline=True, notify=warn)
         _check_plan(looked, plan, offline=offline, options=options, out=out, force=force)
         if engine_name == "local" and device not in ("auto", "cpu"):
             from lkcfuse.inference import select_device
@@ -210,6 +219,9 @@ def batch(
             force=force,
         )
     summarise(outcomes, out, seconds=time.perf_counter() - started)
+
+
+batch = with_groups(batch_command)
 
 
 def _scan(plan: Plan, options: PairOptions, out: Output) -> PairOptions:
@@ -287,9 +299,9 @@ def _check_sources(
 def _shard(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+)/(\d+)", text, re.ASCII)
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text, re.ASCII)
     if found is None:
-        raise UsageError(f"--shard {text}: give K/N, such as 3/8 for the third of eight parts")
+        raise UsageError(f"--shard {text[:40]}: give K/N, such as 3/8 for the third of eight parts")
     return int(found[1]), int(found[2])
 
 

@@ -37,6 +37,18 @@ OutputFolderOption = Annotated[
         help="Folder for the fused images, created if it does not exist.",
     ),
 ]
+SeveralWeightsOption = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--weights",
+        "-w",
+        metavar="NAME|FILE",
+        help="A name in the manifest of weights, or a checkpoint file. Given several times: each "
+        "fuses into a folder of its name below the output folder, for one table and report of all. "
+        "Left out: the first entry made for the task.",
+        autocompletion=completion.weights,
+    ),
+]
 PairsOption = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option(

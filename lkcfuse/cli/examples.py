@@ -20,6 +20,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "fuse": (
         "lkcfuse fuse ir.png vis.png -o fused.png",
         "lkcfuse fuse mri.png pet.png --task mri-pet -o fused.png",
+        "lkcfuse fuse mri.nii.gz pet.nii.gz --task mri-pet -o fused.nii.gz",
         "lkcfuse fuse ir.tif vis.tif --memory 4GB -o fused.tif",
         "cat ir.png | lkcfuse fuse - vis.png -o - | display",
     ),
@@ -35,6 +36,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "lkcfuse eval --fused ours/ --fused theirs/ --a ir/ --b vis/ --summary table.tex "
         "--plot plots.pdf",
         "lkcfuse eval --explain --metrics VIF,Qabf",
+    ),
+    "cite": (
+        "lkcfuse cite",
+        "lkcfuse cite seafusion --metrics VIF,Qabf,SSIM",
     ),
     "train": (
         "lkcfuse train ir/ vis/ -o mine.safetensors",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import signal
+from pathlib import Path
 
 import typer
 
@@ -45,6 +46,16 @@ def explain(error: BaseException) -> tuple[str | None, int]:
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
         place = f"'{error.filename}'" if error.filename else "the output"
         return f"cannot write {place}: {error.strerror}", ResourceError.exit_code
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return (
+            "too many files are open: raise the limit (ulimit -n 1024), or give fewer --threads",
+            ResourceError.exit_code,
+        )
+    if isinstance(error, FileNotFoundError) and not error.filename and not _has_working_folder():
+        return (
+            "the working folder does not exist any more: change to another",
+            ResourceError.exit_code,
+        )
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         name = str(error.filename or "a name")
         return f"'{name[:60]}...' cannot be used: {error.strerror}", UsageError.exit_code
@@ -63,6 +74,14 @@ def explain(error: BaseException) -> tuple[str | None, int]:
         "please run again with --debug and report what it shows",
         1,
     )
+
+
+def _has_working_folder() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def with_hint(error: BaseException, hint: str) -> BaseException:

@@ -32,31 +32,49 @@ from lkcfuse.cli.options import (
     local_path,
 )
 from lkcfuse.cli.output import Output
+from lkcfuse.cli.photographs import check_for_two_alone, check_map, write_map
 from lkcfuse.cli.source_options import SourceOptions
+from lkcfuse.cli.task_note import is_by_default, note_of_task
 from lkcfuse.cli.volume_options import ScanOptions
 from lkcfuse.errors import UsageError
+from lkcfuse.tasks import TASKS
 
 if TYPE_CHECKING:
     from lkcfuse.fusion.fuser import Fuser
     from lkcfuse.images import Image, ReadOptions
-    from lkcfuse.pairs import Pair
+    from lkcfuse.images.colour import FloatArray
 
 
 @with_groups
 def fuse(
     ctx: typer.Context,
     first: Annotated[
-        str, typer.Argument(metavar="A", help="The infrared image or the MRI slice; - for stdin.")
+        str,
+        typer.Argument(
+            metavar="A",
+            help="The infrared image or the MRI slice, or the first photograph; - for stdin.",
+        ),
     ],
     second: Annotated[
         Optional[str],  # noqa: UP045 - typer reads the annotation at run time
         typer.Argument(
             metavar="B",
             show_default=False,
-            help="The visible image, or the CT, PET or SPECT slice; - for stdin.",
+            help="The visible image, the CT, PET or SPECT slice, or the next photograph; - for "
+            "stdin. --task mef and mff take further ones after it.",
         ),
     ] = None,
     output: OptionalOutputOption = None,
+    map_path: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--map",
+            metavar="FILE",
+            show_default=False,
+            help="Write as well which source each pixel came from: white for the first, black for "
+            "the last.",
+        ),
+    ] = None,
     task: TaskOption = "ir-vis",
     weights: WeightsOption = None,
     device: DeviceOption = "auto",
@@ -77,9 +95,10 @@ def fuse(
     """Fuse two registered images of one scene, A and B, into one.
 
     Both must have the same size, unless --resize or --transform is given; one radiometric JPEG of
-    a FLIR camera holds both. Colour comes from B; a coloured A is reduced to its luma. 16-bit
-    sources give a 16-bit result where its format can hold it. A and B may be scans: NIfTI, NRRD,
-    MetaImage, DICOM, or folders of DICOM series.
+    a FLIR camera holds both. Colour comes from B; a coloured A is reduced to its luma. Photographs
+    (--task mef or mff) are weighted pixel by pixel, in any order, and there may be more than two.
+    16-bit sources give a 16-bit result where its format can hold it. A and B may be scans: NIfTI,
+    NRRD, MetaImage, DICOM, or folders of DICOM series.
     """
     started = time.perf_counter()
     out = Output(as_json, quiet)
@@ -102,6 +121,8 @@ def fuse(
 
     if are_scans(words):
         _check_task_of_scans(ctx)
+        if map_path is not None:
+            raise UsageError("--map is for pictures: leave it out for scans")
         volume_options = scans.to_volume_options(sources)
         fuse_two_scans(
             words,
@@ -121,9 +142,11 @@ def fuse(
         split=sources.split,
         radiometric=sources.takes_radiometric(task),
         as_json=as_json,
+        several=task in TASKS and not TASKS[task].ordered,
     )
-    first, second, destination = found
+    first, second, destination, others = found
 
+    from lkcfuse.fusion.brackets import check_bracket
     from lkcfuse.images import check_output, write_image
     from lkcfuse.notes import warning_records
     from lkcfuse.pairs import check_files, prepare_pair
@@ -136,26 +159,51 @@ def fuse(
     # One file may hold both.
     other = None if first == second and _holds_both(first, sources, task) else second
     check_files(*(None if word == STREAM else word for word in (first, other, destination)))
+    for word in others:
+        check_files(*(None if name == STREAM else name for name in (first, word, destination)))
+        check_files(*(None if name == STREAM else name for name in (second, word)))
+    if map_path is not None:
+        check_map(map_path, (first, second, *others, destination), force=force)
     if sources.all_pages:
+        if map_path is not None or others:
+            raise UsageError("--page all takes two stacks: leave out --map and further images")
         fuse_stack(fuser, found, options, out, format_name=format_name, force=force)
         return
     pair = prepare_pair(_read(first, options.first), _read(second, options.second), options)
     check_output(target, format=format_name, overwrite=force, size=pair.size, make_folder=True)
-    _note_of_task(ctx, pair, out)
+    rest = [_read(word, options.second) for word in others]
+    if rest:
+        check_for_two_alone(options, split=sources.split)
+        check_bracket([pair.first, pair.second, *rest], fuser.task)
+    note_of_task(ctx, pair, out)
     if first != second and sources.takes_radiometric(task):
         _note_of_radiometric(first, second, out)
     with out.progress("loading weights", in_bytes=True) as report:
         fuser.load(progress=report)
     height, width = pair.size
     out.note(f"fusing {width}x{height} pixels with {fuser.describe()}")
+    shares: list[FloatArray] = []
+    on_map = None if map_path is None else shares.append
     with out.progress("fusing") as report:
-        fused = fuser.fuse_pair(
-            pair,
-            invert_first=options.invert_first,
-            strength=options.strength,
-            refuse_warnings=options.refuse_warnings,
-            progress=report,
-        )
+        if rest:
+            images = [pair.first, pair.second, *rest]
+            fused = fuser.fuse_images(
+                images,
+                refuse_warnings=options.refuse_warnings,
+                progress=report,
+                on_map=on_map,
+            )
+        else:
+            fused = fuser.fuse_pair(
+                pair,
+                invert_first=options.invert_first,
+                strength=options.strength,
+                refuse_warnings=options.refuse_warnings,
+                progress=report,
+                on_map=on_map,
+            )
+    if map_path is not None:
+        write_map(shares[0], map_path, force=force)
     if destination == STREAM:
         write_image(fused, sys.stdout.buffer, format=format_name)
         sys.stdout.buffer.flush()
@@ -165,6 +213,8 @@ def fuse(
         "output": destination,
         "first": pair.first.name,
         "second": pair.second.name,
+        **({"others": [image.name for image in rest]} if rest else {}),
+        **({"map": map_path} if map_path is not None else {}),
         "task": fuser.task.name,
         "weights": fuser.weights.name,
         "weights_sha256": fuser.weights.sha256,
@@ -203,20 +253,8 @@ def _note_of_radiometric(first: str, second: str, out: Output) -> None:
 
 def _check_task_of_scans(ctx: typer.Context) -> None:
     """Ask for the task where nobody said: no scan is an infrared picture."""
-    source = ctx.get_parameter_source("task")
-    if source is None or source.name != "COMMANDLINE":
+    if is_by_default(ctx):
         raise UsageError("scans take --task: mri-ct, mri-pet or mri-spect")
-
-
-def _note_of_task(ctx: typer.Context, pair: Pair, out: Output) -> None:
-    """Say which task is taken where nobody said and the pair does not tell."""
-    source = ctx.get_parameter_source("task")
-    by_default = source is None or source.name != "COMMANDLINE"
-    if by_default and not pair.first.is_coloured() and not pair.second.is_coloured():
-        out.note(
-            "both images are grey and --task was not given: assuming infrared and visible; "
-            "for MRI and CT, give --task mri-ct"
-        )
 
 
 def _read(word: str, options: ReadOptions) -> Image:

@@ -118,6 +118,14 @@ def _record(fuser: Fuser, fused: FusedVolume, options: VolumeOptions) -> dict[st
         "passed_slices": fused.passed,
         "caution": fuser.task.caution,
     }
+    if scans.registration is not None:
+        found = scans.registration
+        record["registration"] = {
+            "kind": found.kind,
+            "matrix": [[round(float(x), 9) for x in row] for row in found.matrix],
+            "rotation_degrees": round(found.rotation, 4),
+            "mutual_information": [found.before, found.after],
+        }
     for side, shown in (("first", scans.first), ("second", scans.second)):
         record[f"window_{side}"] = None if shown.limits is None else list(shown.limits)
     return record

@@ -16,6 +16,7 @@ STREAM = "-"
 """Stands for standard input or output; a file of that name is `./-`."""
 
 _WILDCARDS = frozenset("*?")
+_VIDEOS = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg"))
 
 
 class Words(NamedTuple):
@@ -24,6 +25,7 @@ class Words(NamedTuple):
     first: str
     second: str
     output: str
+    others: tuple[str, ...] = ()
 
 
 def read_words(
@@ -33,6 +35,7 @@ def read_words(
     split: bool,
     as_json: bool,
     radiometric: bool = False,
+    several: bool = False,
 ) -> Words:
     """Tell the words of a command apart.
 
@@ -42,12 +45,14 @@ def read_words(
         split: One file may hold both sources.
         radiometric: A thermal camera's radiometric file may hold both.
         as_json: The result's record goes to standard output.
+        several: There may be more than two sources.
 
     Raises:
         UsageError: They make no pair and output; the message has the line to type.
     """
     _check_wildcards(words)
     _check_folders(words)
+    _check_videos(words, output)
     kind = _kind(words[0]) if radiometric else None
     # Of two files each gives its part.
     alone = split or (kind == "FLIR" and not (len(words) > 1 and Path(words[1]).exists()))
@@ -61,12 +66,12 @@ def read_words(
             f"fuse takes two images and got one, {words[0]}: name the visible, CT, PET or SPECT "
             f"image after it{where}"
         )
-    if len(words) > 2:
+    if len(words) > 2 and not several:
         raise UsageError(
             f"fuse takes two images and got {len(words)} ({_shown(words)}): for many pairs, "
-            f"{_batch_line(words)}"
+            f"{_batch_line(words)}; for a bracket of one scene, --task mef or --task mff"
         )
-    found = Words(words[0], words[1], output)
+    found = Words(words[0], words[1], output, tuple(words[2:]))
     _check_streams(found, split=split, as_json=as_json)
     return found
 
@@ -132,16 +137,32 @@ def _check_folders(words: Sequence[str]) -> None:
         )
 
 
+def _check_videos(words: Sequence[str], output: str | None) -> None:
+    """Say what to type for two videos, before their output's suffix is refused."""
+    videos = [word for word in words if Path(word).suffix.lower() in _VIDEOS]
+    if len(videos) < 2:
+        return
+    first, second = map(shlex.quote, videos[:2])
+    is_video = output is not None and Path(output).suffix.lower() in _VIDEOS
+    result = shlex.quote(output) if output is not None and is_video else "fused.mp4"
+    raise UsageError(
+        f"{videos[0]} and {videos[1]} are videos, which are fused frame by frame: mkdir a b; "
+        f"ffmpeg -i {first} a/%05d.png; ffmpeg -i {second} b/%05d.png; lkcfuse batch a b -o fused; "
+        f"ffmpeg -framerate 25 -i fused/%05d.png {result} (with the frame rate of the videos; "
+        "--range-first scan keeps one tone)"
+    )
+
+
 def _check_streams(words: Words, *, split: bool, as_json: bool) -> None:
     """Refuse what standard input and output cannot do, before anything is read."""
-    sources = words[:2]
-    if words.first == words.second == STREAM:
+    sources = (words.first, words.second, *words.others)
+    if sources.count(STREAM) > 1:
         if split:
             raise UsageError(
                 "--split reads the file twice, and standard input can be read only once: name a "
                 "file"
             )
-        raise UsageError("only one of the two images can come from standard input")
+        raise UsageError("only one of the images can come from standard input")
     if STREAM in sources and sys.stdin.isatty():
         raise UsageError("standard input is a terminal: pipe an image into it, or name a file")
     if words.output == STREAM:

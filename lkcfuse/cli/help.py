@@ -16,6 +16,7 @@ from typing import Any
 import typer.core
 
 from lkcfuse.cli.examples import EXAMPLES, USAGE
+from lkcfuse.errors import UsageError
 
 MOST_COLUMNS = 100
 _FEWEST_COLUMNS = 36
@@ -35,7 +36,20 @@ _DEFAULT_IN_WORDS = re.compile(r"\[default: \(([^)]*)\)(;|\])")
 
 
 class Command(typer.core.TyperCommand):
-    """A command whose help is laid out by `render`."""
+    """A command whose help is laid out by `render`, and whose options are given once each."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse a command line; of an option given twice, Click would take the last in silence.
+
+        Raises:
+            UsageError: An option that takes one value has two.
+        """
+        *_, given = self.make_parser(ctx).parse_args(list(args))
+        for option in given:
+            single = not (getattr(option, "is_flag", False) or option.multiple or option.nargs != 1)
+            if single and option.param_type_name == "option" and given.count(option) > 1:
+                raise UsageError(f"{max(option.opts, key=len)} is given twice: give it once")
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help of this command."""

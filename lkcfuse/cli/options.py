@@ -85,11 +85,15 @@ DeviceOption = Annotated[
     ),
 ]
 
+# More than any quantity here has; longer numbers overflow, and would fill the screen.
+_DIGITS = 18
+
 ThreadsOption = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(
         "--threads",
         min=1,
+        max=4096,
         metavar="N",
         help="Threads on the CPU. Default: the CPUs this process may use, or OMP_NUM_THREADS if "
         "that is less.",
@@ -205,6 +209,8 @@ def inference_options(
     """
     from lkcfuse.inference import InferenceOptions
 
+    if tile.isdecimal() and len(tile) > _DIGITS:
+        raise UsageError(f"--tile has a number of {len(tile)} digits: give a number of pixels")
     if tile not in ("auto", "off") and not tile.isdecimal():
         raise UsageError(f"--tile {tile}: give auto, off or a number of pixels")
     return InferenceOptions(
@@ -221,6 +227,8 @@ def _bytes(size: str) -> int:
     if match is None:
         raise UsageError(f"--memory {size} is not a size: write it like 4GB or 800MB")
     number, unit, binary = match.groups()
+    if len(number) > _DIGITS:
+        raise UsageError(f"--memory has {len(number)} digits: write it like 4GB or 800MB")
     factor = 1024 if binary else 1000
     found = int(float(number) * factor ** " kmgt".index(unit or " "))
     if not unit and 0 < found < _LEAST_MEMORY:

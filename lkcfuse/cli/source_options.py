@@ -146,9 +146,9 @@ class SourceOptions:
         Optional[str],  # noqa: UP045
         typer.Option(
             "--align",
-            metavar="off",
-            help="How scans are brought together: off trusts their coordinates although their "
-            "frames of reference differ.",
+            metavar="rigid|affine|off",
+            help="Register scans by mutual information; off trusts their coordinates although "
+            "their frames of reference differ.",
         ),
     ] = None
     no_metadata: Annotated[

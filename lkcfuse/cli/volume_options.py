@@ -147,9 +147,9 @@ def _refuse_others(sources: SourceOptions) -> None:
 
 
 def _align(word: str | None) -> str | None:
-    known = ("off",)
+    known = ("rigid", "affine", "off")
     if word is not None and word not in known:
-        raise UsageError(f"--align {word} is unknown for scans: give {' or '.join(known)}")
+        raise UsageError(f"--align {word} is unknown for scans: give {', '.join(known)}")
     return word
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lkcfuse.errors import InputError
 from lkcfuse.images import Image
+from lkcfuse.images.arrays import to_array
 
 
 def is_tensor(value: object) -> bool:
@@ -58,7 +59,7 @@ def split_batch(name: str, batch: npt.ArrayLike) -> list[npt.NDArray[np.generic]
     Raises:
         InputError: It is not such a batch.
     """
-    array = np.asarray(batch)
+    array = to_array(batch, name)
     if array.ndim != 4 or array.shape[3] not in (1, 3) or not len(array):
         raise InputError(
             f"{name} has shape {array.shape}: give both as (N, H, W, 1) or (N, H, W, 3)"

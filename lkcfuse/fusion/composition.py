@@ -123,6 +123,6 @@ def _in_colour(pair: Pair, luma: FloatArray, task: Task) -> Image:
         coverage=join(pair.gaps),
         metadata=pair.second.metadata if takes_second else pair.first.metadata,
     )
-    if task.chroma == "blend":
+    if task.mixes:
         fused = blend_colours(fused, (pair.first, pair.second))
     return fused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, overload
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, overload
 import numpy as np
 import numpy.typing as npt
 
-from lkcfuse.errors import InputError, WeightsError
+from lkcfuse.errors import InputError, UsageError, WeightsError
 from lkcfuse.fusion.batches import check_is_array, is_tensor, join_batch, split_batch
+from lkcfuse.fusion.brackets import check_bracket, place_in_order, weights_of_bracket
 from lkcfuse.fusion.composition import (
     check_no_warnings,
     compose,
@@ -21,6 +22,8 @@ from lkcfuse.fusion.composition import (
     other_source,
     sign,
 )
+from lkcfuse.fusion.mixing import mix
+from lkcfuse.fusion.shares import least_squares_share
 from lkcfuse.images import (
     Image,
     check_output,
@@ -29,6 +32,8 @@ from lkcfuse.images import (
     stretch_image,
     write_image,
 )
+from lkcfuse.images.arrays import to_array
+from lkcfuse.images.colour import FloatArray
 from lkcfuse.pairs import Pair, PairOptions, check_files, read_pair
 from lkcfuse.tasks import Task, get_task
 
@@ -61,7 +66,7 @@ class Fuser:
     for, and finds and loads the network there.
 
     Args:
-        task: What the pairs show: `ir-vis`, `mri-ct`, `mri-pet` or `mri-spect`.
+        task: What the pairs show: `ir-vis`, `mri-ct`, `mri-pet`, `mri-spect`, `mef` or `mff`.
         weights: A name in the manifest of weights or the path of a checkpoint; None takes the
             first entry made for the task.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -288,8 +293,9 @@ class Fuser:
             return fuse_tensors(
                 model, session, first, second, invert_first=invert_first, progress=progress
             )
-        if np.ndim(first) == 4 or np.ndim(second) == 4:
-            batches = [split_batch(name, batch) for name, batch in self._named(first, second)]
+        named = self._named(first, second)
+        if any(to_array(value, name).ndim == 4 for name, value in named):
+            batches = [split_batch(name, batch) for name, batch in named]
             if len(batches[0]) != len(batches[1]):
                 raise InputError(
                     f"the batches have {len(batches[0])} and {len(batches[1])} images: give "
@@ -360,7 +366,10 @@ class Fuser:
             LkcfuseError: As `load`.
         """
         options = options or PairOptions()
-        check_files(first, second, output)
+        # Each option takes another part of the file: four channels, or a radiometric one.
+        parts = [(o.fourth_channel, o.radiometric) for o in (options.first, options.second)]
+        both = first == second and parts[0] != parts[1]
+        check_files(first, None if both else second, output)
         destination = output if isinstance(output, (str, os.PathLike)) else None
         check_output(destination, format=format, overwrite=overwrite)
         pair = read_pair(first, second, options)
@@ -383,6 +392,7 @@ class Fuser:
         strength: float = 1.0,
         refuse_warnings: bool = False,
         progress: Progress | None = None,
+        on_map: Callable[[FloatArray], None] | None = None,
     ) -> Image:
         """Fuse two images that have been read.
 
@@ -393,10 +403,14 @@ class Fuser:
                 1 the fusion.
             refuse_warnings: Raise instead of fusing a pair that there is something to warn of.
             progress: Called with (done, total) as the network goes on.
+            on_map: Called with the first source's share at each pixel, (H, W) float32 in [0, 1]:
+                what the network weighs it by, or, where it does more than that, the share that is
+                closest to its result in a window.
 
         Returns:
             The fused image: luma from the network, chroma and colour profile from the second
-            image, samples as deep as the deeper source's. Where a source has no data it is the
+            image, samples as deep as the deeper source's; for exposures and focal planes the
+            weighted mean of both, with the colours of both. Where a source has no data it is the
             other one; where one source is constant it is the other one everywhere. Its `notes` are
             the warnings about the pair; its `metadata` are those of the source that gives the
             colour (the first, where none does), with the task and the weights.
@@ -420,10 +434,99 @@ class Fuser:
         for note in notes:
             self.notify(note)
         if constant is not None:
+            if on_map is not None:
+                on_map(np.full(pair.size, constant == "second", np.float32))
+            if model.weight_map is not None and not invert_first:
+                alive = pair.second if constant == "first" else pair.first
+                return sign(replace(alive, notes=notes), self.task, None)
             alone = other_source(pair, constant, self.task, invert_first=invert_first)
             return sign(replace(alone, notes=notes), self.task, None)
-        inputs = pair.stack(processing.channel_order, invert_first=invert_first)
-        processing.scale_in_place(inputs)
+        output = self._run(pair, invert_first=invert_first, progress=progress)
+        if model.weight_map is not None:
+            first = output if processing.channel_order[0] == "first" else 1 - output
+            if on_map is not None:
+                on_map(first)
+            first = first * np.float32(strength)
+            sources = (pair.first, pair.second)
+            fused = mix(
+                sources,
+                (first, 1 - first),
+                colours_too=self.task.chroma == "map",
+                invert_first=invert_first,
+            )
+        else:
+            processing.unit_in_place(output)
+            np.clip(output, 0, 1, out=output)
+            if on_map is not None:
+                planes = pair.stack(("first", "second"), invert_first=invert_first)
+                on_map(least_squares_share(output, *planes))
+            fused = compose(pair, output, self.task, invert_first=invert_first, strength=strength)
+        fused = sign(replace(fused, notes=notes), self.task, weights)
+        return stretch_image(fused) if processing.stretch else fused
+
+    def fuse_images(
+        self,
+        images: Sequence[Image],
+        *,
+        refuse_warnings: bool = False,
+        progress: Progress | None = None,
+        on_map: Callable[[FloatArray], None] | None = None,
+    ) -> Image:
+        """Fuse two images or more, whose order does not matter: a bracket of exposures.
+
+        Every two are compared by the network, and the weights of all are made of that
+        (`lkcfuse.fusion.brackets`), so that n images take n (n - 1) / 2 runs.
+
+        Args:
+            images: At least two, of one size.
+            refuse_warnings: Raise instead of fusing images that there is something to warn of.
+            progress: Called with (done, total) as the network goes on.
+            on_map: Called with the place of each pixel's source, (H, W) float32: 1 for the first
+                image, 0 for the last, weighted means in between.
+
+        Returns:
+            The weighted mean, as deep as the deepest of them.
+
+        Raises:
+            InputError: The sizes differ, or there are fewer than two.
+            UsageError: The task's sources have an order, or the weights do not weigh them.
+            LkcfuseError: As `load`.
+        """
+        if len(images) == 2:
+            return self.fuse_pair(
+                Pair(*images), refuse_warnings=refuse_warnings, progress=progress, on_map=on_map
+            )
+        check_bracket(images, self.task)
+        model = self.model
+        if model.weight_map is None:
+            raise UsageError(
+                f"weights '{self.weights.name}' fuse two images and got {len(images)}: choose "
+                "those of a weight-map network, such as the packaged ones"
+            )
+        notes = tuple(note for image in images for note in image.notes)
+        if refuse_warnings:
+            check_no_warnings(notes)
+        for note in notes:
+            self.notify(note)
+        first_is_channel_0 = model.processing.channel_order[0] == "first"
+
+        def share_of_first(pair: Pair, told: Progress | None) -> FloatArray:
+            output = self._run(pair, progress=told)
+            return output if first_is_channel_0 else 1 - output
+
+        weights = weights_of_bracket(images, share_of_first, progress)
+        if on_map is not None:
+            on_map(place_in_order(weights))
+        fused = mix(images, weights, colours_too=self.task.chroma == "map")
+        return sign(replace(fused, notes=notes), self.task, self.weights)
+
+    def _run(
+        self, pair: Pair, *, invert_first: bool = False, progress: Progress | None = None
+    ) -> FloatArray:
+        """Run the network, or its weight map, and check what it gives: (H, W)."""
+        model, session, weights, *_ = self._ready()
+        inputs = pair.stack(model.processing.channel_order, invert_first=invert_first)
+        model.processing.scale_in_place(inputs)
         output = session.run(inputs, progress=progress)
         del inputs  # of a large image they are a large part of the memory
         # NaN makes a bound NaN; a mask would be as large as an image.
@@ -432,14 +535,7 @@ class Fuser:
                 f"weights '{weights.name}' give NaN or infinite values for {pair.first.name} "
                 f"and {pair.second.name}: choose other weights"
             )
-        processing.unit_in_place(output)
-        np.clip(output, 0, 1, out=output)
-        fused = replace(
-            compose(pair, output, self.task, invert_first=invert_first, strength=strength),
-            notes=notes,
-        )
-        fused = sign(fused, self.task, weights)
-        return stretch_image(fused) if processing.stretch else fused
+        return output
 
     def fuse_volume(
         self,
@@ -485,9 +581,8 @@ class Fuser:
             threads = thread_count(self._asked_threads)
             weights = self.resolve(progress=progress)
             model = FusionModel.of_record(weights).to(device)
-            session = InferenceSession(
-                model.network, device=device, options=self._options, threads=threads
-            )
+            runs = model.network if model.weight_map is None else model.weight_map
+            session = InferenceSession(runs, device=device, options=self._options, threads=threads)
             self._loaded = (model, session, weights, device, threads)
         return self._loaded
 

@@ -77,6 +77,17 @@ class FusionModel(nn.Module):
         """
         return architecture_of(self.network)
 
+    @property
+    def weight_map(self) -> nn.Module | None:
+        """What gives the weight of the network's first channel, where the result is a mean of both.
+
+        None where the task asks for another colour than such a mean has, or where the network gives
+        more than a mean.
+        """
+        if not self.task.mixes:
+            return None
+        return self.architecture.weight_map(self.network)
+
     @classmethod
     def of_record(cls, record: ModelRecord) -> FusionModel:
         """Load the checkpoint of a record, in evaluation mode, on the CPU.
@@ -175,6 +186,10 @@ class FusionModel(nn.Module):
             ValueError: The shapes are not such.
         """
         self.check_shapes(first, second)
+        if self.weight_map is not None:
+            planes = torch.cat(self.processing.ordered(luma_of(first), luma_of(second)), 1)
+            weight: Tensor = self.weight_map(self.processing.scaled(planes))
+            return self.mixed(weight, first, second)
         fused = self.luma(luma_of(first), luma_of(second)).clamp(0, 1)
         return self.finished(fused, first, second)
 
@@ -205,9 +220,30 @@ class FusionModel(nn.Module):
         Returns:
             As `forward`.
         """
-        sources = {"second": [second], "none": [], "blend": [first, second]}[self.task.chroma]
+        sources = {"second": [second], "none": []}.get(self.task.chroma, [first, second])
         coloured = [source for source in sources if source.shape[1] == 3]
         pixels = recoloured(luma, blended([chroma_of(s) for s in coloured])) if coloured else luma
+        return stretched(pixels) if self.processing.stretch else pixels
+
+    def mixed(self, weight: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """Return the mean of two sources, for a network that has a `weight_map`.
+
+        Args:
+            weight: What the map gives, (N, 1, H, W) in [0, 1].
+            first: The first source, as `forward` takes it.
+            second: The second source, likewise.
+
+        Returns:
+            As `forward`.
+        """
+        weight = weight.to(second.dtype)
+        if self.task.chroma != "map":
+            one, other = self.processing.ordered(luma_of(first), luma_of(second))
+            return self.finished(torch.lerp(other, one, weight).clamp(0, 1), first, second)
+        if first.shape[1] != second.shape[1]:
+            first, second = (s.expand(-1, 3, -1, -1) for s in (first, second))
+        one, other = self.processing.ordered(first, second)
+        pixels = torch.lerp(other, one, weight)
         return stretched(pixels) if self.processing.stretch else pixels
 
     @staticmethod

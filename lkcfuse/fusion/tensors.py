@@ -28,7 +28,7 @@ def fuse_tensors(
 
     Args:
         model: What fuses.
-        session: Of its network.
+        session: Of its network, or of its weight map if it has one.
         first: (C, H, W) or (N, C, H, W), uint8 or float in [0, 1].
         second: Likewise.
         invert_first: The first image is black-hot.
@@ -49,6 +49,7 @@ def fuse_tensors(
     except ValueError as error:
         raise InputError(str(error)) from None
     processing = model.processing
+    weighs = model.weight_map is not None
     with torch.no_grad():
         lumas = [luma_of(source).cpu() for source in sources]
         if invert_first:
@@ -62,9 +63,12 @@ def fuse_tensors(
                     "the weights give NaN or infinite values for these tensors: choose "
                     "other weights"
                 )
-            fused[index, 0] = processing.unit(output)
+            fused[index, 0] = output if weighs else processing.unit(output)
         sources = [source.to(second.device) for source in sources]
-        pixels = model.finished(fused.clamp_(0, 1).to(second.device), *sources)
+        if weighs and invert_first:
+            sources[0] = 1 - sources[0]
+        finish = model.mixed if weighs else model.finished
+        pixels = finish(fused.clamp_(0, 1).to(second.device), *sources)
         dtype = torch.promote_types(first.dtype, second.dtype)
         result = pixels.to(dtype) if dtype.is_floating_point else (255 * pixels).round_().to(dtype)
     return result[0] if single else result

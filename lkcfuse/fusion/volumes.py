@@ -24,6 +24,7 @@ from lkcfuse.volumes.matching import match_volumes
 from lkcfuse.volumes.options import VolumeOptions
 from lkcfuse.volumes.planes import PLANES, View, view_of
 from lkcfuse.volumes.reading import as_volume
+from lkcfuse.volumes.registration import KINDS, Registration
 from lkcfuse.volumes.volume import Volume
 from lkcfuse.volumes.writing import write_volume
 
@@ -48,12 +49,14 @@ class Scans:
         second: The second source, likewise.
         sources: Both as they were read.
         plane: Along which plane they are cut.
+        registration: How one was moved onto the other; None where that was not asked for.
     """
 
     first: Display
     second: Display
     sources: tuple[Volume, Volume]
     plane: str
+    registration: Registration | None = None
 
     @property
     def grid(self) -> Grid:
@@ -170,6 +173,8 @@ def prepare_scans(
     """
     if options.plane not in PLANES:
         raise UsageError(f"no plane is called '{options.plane}': choose {', '.join(PLANES)}")
+    if options.align not in (None, "off", *KINDS):
+        raise UsageError(f"align is '{options.align}': choose off, rigid or affine")
     if options.grid not in ("first", "second", "finest"):
         raise UsageError(f"no grid is called '{options.grid}': choose first, second or finest")
     colours = options.colours if task.second in _SCALAR_MODALITIES else None
@@ -189,7 +194,7 @@ def prepare_scans(
     # What is shown is decided by a scan's own voxels, before anything is interpolated.
     shown = zip(sources, options.windows, (None, colours), strict=True)
     displays = [display(volume, window, table) for volume, window, table in shown]
-    matched = match_volumes(sources[0], sources[1], options, notify)
+    *matched, registration = match_volumes(sources[0], sources[1], options, notify)
     for decided in displays:
         if decided.limits is not None:
             low, high = decided.limits
@@ -199,7 +204,7 @@ def prepare_scans(
         Display(volume, decided.limits, decided.origin, decided.table)
         for volume, decided in zip(matched, displays, strict=True)
     ]
-    return Scans(pictures[0], pictures[1], (sources[0], sources[1]), options.plane)
+    return Scans(pictures[0], pictures[1], (sources[0], sources[1]), options.plane, registration)
 
 
 def fuse_scans(

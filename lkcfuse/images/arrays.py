@@ -28,7 +28,7 @@ def as_samples(array: npt.ArrayLike, name: str) -> Samples:
         InputError: The shape or the type does not fit.
     """
     _check_picture(array, name)
-    pixels = np.asarray(array)
+    pixels = to_array(array, name)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
@@ -44,6 +44,19 @@ def as_samples(array: npt.ArrayLike, name: str) -> Samples:
             + ("; scale raw counts and temperatures first" if pixels.dtype.kind in "iu" else "")
         )
     return pixels
+
+
+def to_array(value: npt.ArrayLike, name: str) -> npt.NDArray[np.generic]:
+    """Return what a program hands over as an array.
+
+    Raises:
+        InputError: Its rows differ in length, or it has something else than numbers.
+    """
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        reason = str(error).split(". ")[0]
+        raise InputError(f"{name} is not an array: {reason}; give rows of one length") from None
 
 
 def _check_picture(value: object, name: str) -> None:

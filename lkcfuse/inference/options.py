@@ -9,6 +9,15 @@ from typing import Literal, get_args
 
 from lkcfuse.errors import UsageError
 
+MOST_THREADS = 4096
+"""Threads beyond which a number is taken for a mistake: no machine runs as many."""
+
+MOST_MEMORY = 1 << 60
+"""Bytes beyond which a number is taken for a mistake."""
+
+MOST_PIXELS = 1 << 31
+"""Side of a region beyond which a number is taken for a mistake."""
+
 SMALLEST_TILE = 32
 """Side of the smallest region, in pixels: below it the margins are nearly all the work."""
 
@@ -34,8 +43,10 @@ def check_threads(threads: int | None) -> int | None:
     """Return a number of threads, if it is positive or None.
 
     Raises:
-        UsageError: The number is below 1.
+        UsageError: The number is below 1, or far beyond any machine's.
     """
+    if threads is not None and threads > MOST_THREADS:
+        raise UsageError(f"the number of threads is too large: give {MOST_THREADS} at most")
     if threads is not None and threads < 1:
         raise UsageError(f"the number of threads is {threads}: give 1 or more")
     return threads
@@ -67,6 +78,8 @@ class InferenceOptions:
             raise UsageError(
                 f"tiles of {self.tile} pixels are too small: give {SMALLEST_TILE} or more"
             )
+        if isinstance(self.tile, int) and self.tile > MOST_PIXELS:
+            raise UsageError(f"tiles of so many pixels do not exist: give {MOST_PIXELS} at most")
         if self.precision not in get_args(Precision):
             raise UsageError(
                 f"no precision is called '{self.precision}': "
@@ -74,3 +87,5 @@ class InferenceOptions:
             )
         if self.memory is not None and self.memory <= 0:
             raise UsageError(f"the memory must be positive, and {self.memory} bytes were given")
+        if self.memory is not None and self.memory > MOST_MEMORY:
+            raise UsageError(f"the memory must be less than {MOST_MEMORY} bytes")

@@ -122,7 +122,11 @@ def plan_whole(
     halo = None if whole else architecture.halo(network)
     sides: list[int | None] = [tile]
     if tile is None and halo is not None:
-        sides += [2048, 1024, 512, 256, 128, 64]
+        preferred = architecture.preferred_tile
+        if preferred is not None and max(height, width) > preferred:
+            sides = [preferred]
+        smaller = preferred or 1 << 62
+        sides += [side for side in (2048, 1024, 512, 256, 128, 64) if side < smaller]
     if tile is not None and halo is None:
         raise ResourceError(
             f"{architecture.title} computes statistics of the whole image and cannot run in "

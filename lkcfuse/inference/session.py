@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from lkcfuse.architectures.base import StreamingContext
 from lkcfuse.architectures.registry import architecture_of
-from lkcfuse.errors import ResourceError
+from lkcfuse.errors import ResourceError, UsageError
 from lkcfuse.inference.devices import use_threads
 from lkcfuse.inference.gpu import (
     HALVES,
@@ -41,6 +42,27 @@ Progress = Callable[[float, float], None]
 """Called with (done, total), in any unit, as work goes on."""
 
 
+# The process that computed first. torch's threads do not survive a fork, and who waits for them in
+# the child waits for ever.
+_process: int | None = None
+
+
+def _check_process() -> None:
+    """Check that this process was not forked from one that had a session.
+
+    Raises:
+        UsageError: It was.
+    """
+    global _process
+    if _process is None:
+        _process = os.getpid()
+    if _process != os.getpid():
+        raise UsageError(
+            "this process was forked from one that had loaded a network, and torch would wait for "
+            "ever in it: start it with multiprocessing.get_context('spawn')"
+        )
+
+
 class InferenceSession:
     """Runs one network, and owns what is kept from image to image.
 
@@ -57,6 +79,7 @@ class InferenceSession:
 
     Raises:
         TypeError: The network is not of a registered architecture.
+        UsageError: This process was forked from one that had a session.
 
     Example:
         >>> import numpy as np
@@ -75,6 +98,7 @@ class InferenceSession:
         options: InferenceOptions | None = None,
         threads: int | None = None,
     ) -> None:
+        _check_process()
         self.network = network
         self.architecture = architecture_of(network)
         self.device = device or torch.device("cpu")
@@ -125,7 +149,9 @@ class InferenceSession:
 
         Raises:
             ResourceError: Memory or scratch do not suffice.
+            UsageError: This process was forked from the session's.
         """
+        _check_process()
         if pair.ndim != 3 or pair.shape[0] != 2 or 0 in pair.shape:
             raise ValueError(f"a pair is (2, H, W), not {pair.shape}")
         tensor = torch.from_numpy(np.ascontiguousarray(pair, dtype=np.float32))

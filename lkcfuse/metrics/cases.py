@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from lkcfuse.atomic import resolve
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.metrics.naming import BY_STEM, Naming, by_pair, match_sources
 from lkcfuse.pairs.options import PairOptions
@@ -148,7 +149,7 @@ def plan_folders(
         UsageError: Two methods are the same folder, or the two sources; or the pattern makes no
             sense.
     """
-    if first.resolve() == second.resolve() and naming.pattern is None:
+    if resolve(first) == resolve(second) and naming.pattern is None:
         raise UsageError(f"{first} and {second} are the same folder: name both sources")
     found, sides = match_sources(first, second, naming)
     notes = [
@@ -275,7 +276,7 @@ def _method_names(paths: Sequence[Path]) -> list[str]:
     Raises:
         UsageError: Two paths are the same.
     """
-    if len({path.resolve() for path in paths}) < len(paths):
+    if len({resolve(path) for path in paths}) < len(paths):
         raise UsageError("two of the fused images or folders are the same: give each one once")
     # A link has a name of its own, which its owner gave it for a reason.
     absolute = [Path(os.path.normpath(path.absolute())) for path in paths]

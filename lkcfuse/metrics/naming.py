@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lkcfuse.atomic import resolve
 from lkcfuse.errors import UsageError
 from lkcfuse.pairs.pairing import Matching, match_stems
 from lkcfuse.pairs.patterns import Side, only_one, parse_pattern
@@ -58,7 +59,7 @@ def match_sources(
         raise UsageError(f"the pattern '{pattern}' pairs files of {first} with themselves")
     if of_fused:
         return found, (one, of_fused[0])
-    if not found.pairs and first.resolve() != second.resolve():
+    if not found.pairs and resolve(first) != resolve(second):
         alike = match_stems(first, second, prefer=prefer)
         if alike.pairs:
             return alike, (one, two)

@@ -200,7 +200,13 @@ def _score_case(case: Case, names: list[str], baselines: tuple[str, ...]) -> _Re
 
     for method, path in case.fused.items():
         with failing_alone():
-            add(method, _read(path, result))
+            fused = _read(path, result)
+            for source in (a, b):
+                if np.array_equal(fused.pixels, source.pixels):
+                    result.notes.append(
+                        f"{fused.name} does not differ in luma from its source {source.name}"
+                    )
+            add(method, fused)
     for method in baselines:
         add(method, Plane(_baseline(method, a.pixels, b.pixels), method))
     return result

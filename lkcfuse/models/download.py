@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import json
+import os
 import random
 import re
 import time
@@ -20,6 +22,7 @@ from lkcfuse.errors import WeightsError
 from lkcfuse.models.hashing import Progress
 from lkcfuse.models.manifest import Notify
 from lkcfuse.models.transport import get
+from lkcfuse.plain_files import create, open_own, read_plain, write_new
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -103,7 +106,7 @@ def download(
         OSError: The disk is full or not writable.
     """
     retries = retries or Retries()
-    resumed = partial.exists() and partial.stat().st_size > 0
+    resumed = _size_of_own(partial) > 0
     failures = furthest = 0
     while True:
         transfer = _Transfer(url, partial, size, headers or {}, progress)
@@ -160,13 +163,11 @@ class _Transfer:
         return self._digest.hexdigest()
 
     def _hash_what_is_there(self) -> int:
-        if not self._partial.exists():
-            return 0
-        if self._partial.stat().st_size > self._size:
-            self._partial.unlink()
+        if not 0 < _size_of_own(self._partial) <= self._size:
+            self._partial.unlink(missing_ok=True)
             return 0
         done = 0
-        with self._partial.open("rb") as file:
+        with os.fdopen(open_own(self._partial), "rb") as file:
             while piece := file.read(_PIECE):
                 self._digest.update(piece)
                 done += len(piece)
@@ -218,7 +219,8 @@ class _Transfer:
 
     def _receive(self, response: BaseHTTPResponse, offset: int) -> None:
         self.done = offset
-        with self._partial.open("r+b" if offset else "wb") as file:
+        descriptor = open_own(self._partial, os.O_RDWR) if offset else create(self._partial)
+        with os.fdopen(descriptor, "r+b") as file:
             file.seek(offset)
             self._progress(self.done, self._size)
             while self.done < self._size:
@@ -240,7 +242,7 @@ class _Transfer:
     def _stored_validator(self) -> str | None:
         """Return the validator of the partial file, if this address gave it."""
         try:
-            stored = strict_json.loads(self._validator_file.read_text(encoding="utf-8"))
+            stored = strict_json.loads(read_plain(self._validator_file))
             return str(stored["validator"]) if stored["url"] == self.url else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -254,7 +256,25 @@ class _Transfer:
             self._validator_file.unlink(missing_ok=True)
         else:
             record = json.dumps({"url": self.url, "validator": validator})
-            self._validator_file.write_text(record, encoding="utf-8")
+            write_new(self._validator_file, record.encode())
+
+
+def _size_of_own(path: Path) -> int:
+    """Return the bytes of an unfinished download of this user; 0 for what somebody else put there.
+
+    Raises:
+        OSError: The folder cannot be looked into.
+    """
+    try:
+        descriptor = open_own(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.EPERM, errno.EACCES):
+            return 0
+        raise
+    try:
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -197,7 +197,7 @@ def _download(
     url, login = split_login(_address(source))
     places = store.places(entry)
     partial = places.download
-    here = partial.stat().st_size if partial.exists() else 0
+    here = partial.lstat().st_size if partial.is_file() else 0
     converted = 0 if places.suffix == ".safetensors" else entry.bytes
     store.require_space(max(0, entry.bytes - here) + converted)
 

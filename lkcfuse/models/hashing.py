@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from lkcfuse.errors import WeightsError
+from lkcfuse.plain_files import create
 
 _PIECE = 1 << 20
 
@@ -41,7 +43,7 @@ def copy_hashed(
     *,
     progress: Progress | None = None,
 ) -> str:
-    """Copy a file and return the SHA-256 of what was copied.
+    """Copy a file, in the place of whatever the target is, and return the SHA-256 of the copy.
 
     Raises:
         WeightsError: The source cannot be read.
@@ -52,7 +54,7 @@ def copy_hashed(
         reader = open(source, "rb")  # noqa: PTH123, SIM115 - closed below, read errors apart
     except OSError as error:
         raise WeightsError(f"{os.fspath(source)} cannot be read: {error.strerror}") from None
-    with reader, open(target, "wb") as writer:  # noqa: PTH123
+    with reader, os.fdopen(create(Path(target)), "wb") as writer:
         total = os.fstat(reader.fileno()).st_size
         while piece := reader.read(_PIECE):
             digest.update(piece)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lkcfuse import strict_json
 from lkcfuse.models.fields import Fields, read_whole
+from lkcfuse.plain_files import read_plain, write_new
 from lkcfuse.version import __version__
 
 
@@ -46,7 +47,7 @@ class Record:
         # Not synced to disk, which can take seconds: what a power cut tears is found by its hash,
         # or by its JSON, and fetched anew.
         temporary = path.with_name(f".{path.name}.part")
-        temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_new(temporary, (json.dumps(asdict(self), indent=2) + "\n").encode())
         temporary.replace(path)
 
     @classmethod
@@ -58,7 +59,7 @@ class Record:
             OSError: It cannot be read.
             ValueError: It is not JSON.
         """
-        return read_whole(strict_json.loads(path.read_text(encoding="utf-8")), str(path), _read)
+        return read_whole(strict_json.loads(read_plain(path)), str(path), _read)
 
 
 def _read(fields: Fields) -> Record:

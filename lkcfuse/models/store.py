@@ -14,6 +14,7 @@ from a server or a source reaches the disk. `<stem>` being that name::
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -184,17 +185,19 @@ class Store:
     def set_aside(self, path: Path) -> Path:
         """Move a refused file out of the way, over an earlier one, and return where it is now.
 
-        A file of the Hub's cache is moved from behind its link, so that the Hub fetches it anew.
+        A file of the Hub's cache is moved from behind its link, so that the Hub fetches it anew. No
+        link is followed that leads elsewhere: what is behind it is not ours to move.
         """
-        target = path.resolve()
-        link = path if path.is_symlink() else None
+        target = path.resolve() if _is_hub_link(path) else path
         aside = self.folder / "rejected" / path.name
         with self.writing():
             aside.parent.mkdir(parents=True, exist_ok=True)
+            if aside.parent.is_symlink():
+                raise OSError(errno.ELOOP, "it is a link: remove it", str(aside.parent))
             aside.unlink(missing_ok=True)
             shutil.move(target, aside)
-            if link is not None:
-                link.unlink(missing_ok=True)
+            if target != path:
+                path.unlink(missing_ok=True)
         return aside
 
     def remove(self, name: str) -> int:
@@ -268,6 +271,14 @@ class Store:
 
     def _put_away(self, path: Path) -> str:
         return f"; set aside as {self.set_aside(path)}" if path.is_file() else ""
+
+
+def _is_hub_link(path: Path) -> bool:
+    """Whether it is a link of the Hub's cache: from a snapshot of a repository to its blobs."""
+    if not path.is_symlink():
+        return False
+    blobs = path.resolve().parent
+    return blobs.name == "blobs" and blobs.parent / "snapshots" in path.absolute().parents
 
 
 def _read_record(path: Path) -> Record | None:

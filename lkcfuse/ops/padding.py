@@ -23,6 +23,26 @@ def pad_to_multiple(pair: Tensor, multiple: int) -> Tensor:
     return pair
 
 
+def mirrored(pair: Tensor, multiple: int, margin: int) -> Tensor:
+    """Mirror `(N, C, H, W)` about its border pixels, as often as an image needs that is small.
+
+    Args:
+        pair: The images, of any size.
+        multiple: Height and width become multiples of it, at the bottom and the right.
+        margin: Pixels to add on each side beyond that, itself a multiple.
+    """
+    for axis in (2, 3):
+        size = pair.shape[axis]
+        cells = (size + multiple - 1) // multiple
+        places = torch.arange(-margin, multiple * cells + margin, device=pair.device)
+        period = 2 * size - 2
+        if not torch.compiler.is_compiling():
+            period = max(period, 1)
+        places = places % period
+        pair = pair.index_select(axis, torch.minimum(places, period - places))
+    return pair
+
+
 def cropped(values: Tensor, height: int, width: int) -> Tensor:
     """Return the part of `(N, C, H, W)` that padding to a multiple was added to."""
     if not torch.compiler.is_compiling():

@@ -9,6 +9,7 @@ from typing import Any
 
 from lkcfuse.architectures.lkc_funet.config import NetworkConfig
 from lkcfuse.architectures.processing import Processing
+from lkcfuse.architectures.weight_map.config import WeightMapConfig
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.tasks import get_task
 from lkcfuse.training.losses import LossWeights
@@ -62,7 +63,11 @@ class Augmentation:
 PROCESSING = Processing((-1.0, 1.0), (-1.0, 1.0))
 """How networks are fed that are trained here: the second source first."""
 
-_CHOICES = {"keep": ("best", "last"), "optimizer": ("adamw", "muon")}
+_CHOICES = {
+    "architecture": ("lkc-funet", "weight-map"),
+    "keep": ("best", "last"),
+    "optimizer": ("adamw", "muon"),
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,10 @@ class TrainingConfig:
     Attributes:
         tasks: Tasks to train on; each crop is drawn from one of them, all equally often, and of
             its sets from one, all equally often.
-        inner: Width of the network: 32 in the paper, 8 for the compact one.
+        architecture: What is trained: `lkc-funet`, or `weight-map` for photographs.
+        widths: Channels of a weight-map network at each resolution.
+        inner: Width of LKC-FUNet: 32 in the paper, 8 for the compact one. It and all up to
+            `drop_path` are LKC-FUNet's alone.
         kernels: Sides of the large kernels at full, half and quarter resolution.
         stem_norm: `batch` or `instance`.
         base: `max` (predict what to add to the pixelwise maximum) or `none`.
@@ -112,6 +120,8 @@ class TrainingConfig:
     """
 
     tasks: tuple[str, ...] = ("ir-vis",)
+    architecture: str = "lkc-funet"
+    widths: tuple[int, ...] = (8, 16, 32, 48, 64)
     inner: int = 8
     kernels: tuple[int, int, int] = (15, 11, 5)
     stem_norm: str = "batch"
@@ -162,14 +172,24 @@ class TrainingConfig:
             Range(SMALLEST_CROP, whole=True).check("the side of a crop", side)
             COUNT.check("the number of crops", count)
         self.network()
+        if self.architecture == "weight-map":
+            own = {"optimizer": "adamw", "symmetric": False, "centres": False}
+            for name, value in own.items():
+                if getattr(self, name) != value:
+                    raise UsageError(
+                        f"{name} is {getattr(self, name)!r}: it must be {value!r} for a "
+                        "weight-map network"
+                    )
 
-    def network(self) -> NetworkConfig:
+    def network(self) -> NetworkConfig | WeightMapConfig:
         """Return the configuration of the network to train.
 
         Raises:
             UsageError: It is not a possible network.
         """
         try:
+            if self.architecture == "weight-map":
+                return WeightMapConfig(self.widths)
             return NetworkConfig(
                 inner=self.inner,
                 kernels=self.kernels,
@@ -230,6 +250,7 @@ def _is_list_of(kind: type, value: object, length: int | None = None) -> bool:
 _LISTS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("tasks", lambda value: _is_list_of(str, value), 'a list, as ["ir-vis"]'),
     ("kernels", lambda value: _is_list_of(int, value, 3), "three odd sizes, as [15, 11, 5]"),
+    ("widths", lambda value: _is_list_of(int, value), "channels, as [8, 16, 32]"),
     (
         "crops",
         lambda value: isinstance(value, list) and all(_is_list_of(int, v, 2) for v in value),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,12 @@ from lkcfuse.errors import InputError
 from lkcfuse.pairs import read_pair
 from lkcfuse.pairs.pairing import match_stems
 from lkcfuse.tasks import Task, get_task
+from lkcfuse.training.defocus import focus_pair
 
 # Decoded pairs are kept in memory up to this; the rest is read again each time.
 CACHE_BYTES = 4 << 30
+# Where a task's pairs are made of pictures and maps of their regions: the folders of the two.
+MADE_OF = {"mff": ("sharp", "labels")}
 HELD_OUT_SHARE = 10
 
 Plane = NDArray[np.float32]
@@ -33,12 +36,15 @@ class Pair:
         second: The visible, CT, PET or SPECT image.
         dataset: Name of the set it belongs to: the first sub-folder of the task's folders that it
             lies in. Pairs without one form a set together, of an empty name.
+        made: Whether the pair is yet to be made: `first` is a picture that is sharp everywhere,
+            and `second` has the number of a region in each pixel. See `lkcfuse.training.defocus`.
     """
 
     task: str
     first: Path
     second: Path
     dataset: str = ""
+    made: bool = False
 
     @property
     def name(self) -> str:
@@ -78,14 +84,25 @@ class PairSet:
     def load(self, pair: Pair) -> Plane:
         """Return the luma of both sources as (2, H, W) float32 in [0, 1], the first source first.
 
+        A pair that is to be made is the same each time.
+
         Raises:
             InputError: A file cannot be read, or the two differ in size.
         """
+        if pair.made:
+            seed = int.from_bytes(hashlib.sha256(_bytes(pair.first.stem)).digest()[:8], "big")
+            sharp, labels = self._levels(pair)
+            return focus_pair(_unit(sharp), labels, np.random.default_rng(seed))[:2]
         return _unit(self._levels(pair))
 
     def load_crop(self, pair: Pair, top: int, left: int, side: int) -> Plane:
-        """Return `load(pair)[:, top : top + side, left : left + side]`, converting no more."""
+        """Return `load(pair)[:, top : top + side, left : left + side]`, converting no more.
+
+        Of a pair that is to be made it is the sharp picture and the regions' numbers.
+        """
         levels = self._levels(pair)[:, top : top + side, left : left + side]
+        if pair.made:
+            return np.stack([_unit(levels[0]), levels[1].astype(np.float32)])
         return _unit(levels)
 
     def size(self, pair: Pair) -> tuple[int, int]:
@@ -101,6 +118,8 @@ class PairSet:
         for note in images.notes(get_task(pair.task)):
             self.notify(note)
         levels = np.rint(images.stack(("first", "second")) * 65535).astype(np.uint16)
+        if pair.made:
+            levels[1] //= 257  # the numbers of the regions, 0 to 255
         if self._cached_bytes + levels.nbytes <= CACHE_BYTES:
             self._cache[pair] = levels
             self._cached_bytes += levels.nbytes
@@ -166,7 +185,8 @@ def find_task_pairs(data: Path, task: str | Task, part: str) -> list[Pair] | Non
 
     Looked for, in this order: DATA/TASK/PART/FIRST, DATA/PART/FIRST and, for the part `train`,
     DATA/TASK/FIRST and DATA/FIRST, where FIRST is `ir` or `mri`, and the second source's folder
-    stands beside it.
+    stands beside it. For `mff` the folders `sharp` and `labels` serve where there are no pairs:
+    pictures and maps of their regions, of which pairs are made (`lkcfuse.training.defocus`).
 
     Args:
         data: The data folder.
@@ -184,6 +204,10 @@ def find_task_pairs(data: Path, task: str | Task, part: str) -> list[Pair] | Non
     for place in places:
         if (place / first).is_dir():
             return find_pairs(place / first, place / second, task)
+        if name in MADE_OF and (place / MADE_OF[name][0]).is_dir():
+            pictures, labels = MADE_OF[name]
+            found = find_pairs(place / pictures, place / labels, task)
+            return [replace(pair, made=True) for pair in found]
     return None
 
 

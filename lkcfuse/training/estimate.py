@@ -7,10 +7,10 @@ import time
 
 import torch
 
-from lkcfuse.architectures.lkc_funet import LKCFUNet
 from lkcfuse.ops.large_kernel import use_mixed_precision
 from lkcfuse.training.config import TrainingConfig
 from lkcfuse.training.gradients import gradient
+from lkcfuse.training.networks import new_network
 from lkcfuse.training.sampling import sample_quarter
 
 
@@ -27,7 +27,7 @@ def estimate_seconds(config: TrainingConfig, *, device: torch.device) -> float:
     side, count = min(config.crops, key=lambda crop: _cost(crop, device))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = LKCFUNet(config.network()).to(device).train()
+        network = new_network(config).to(device).train()
         if config.mixed_precision:
             use_mixed_precision(network)
         batch = torch.rand(count, 2, side, side).to(device)

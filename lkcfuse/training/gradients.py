@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lkcfuse.architectures.lkc_funet.blocks import DropPath
+from lkcfuse.architectures.weight_map import WeightedMean
 from lkcfuse.fusion.model import FusionModel
 from lkcfuse.ops.parallel import for_each
 from lkcfuse.training.config import PROCESSING
@@ -52,7 +53,8 @@ def gradient(
 
     Args:
         network: In training mode.
-        batch: (N, 2, side, side) in 0..1, in the network's order of sources.
+        batch: (N, 2, side, side) in 0..1, in the network's order of sources; or with their truth,
+            as `sample_batch` gives it.
         weights: How the loss is balanced.
         part: The quarter of the crops that `consistency` and `equivariance` fuse by itself.
         turn: How the quarter is turned for `equivariance`.
@@ -117,14 +119,21 @@ def gradient_of_batch(
     mixed_precision: bool = False,
 ) -> Gradient:
     """Compute the gradient as `gradient` does, all crops in one batch."""
-    fused = _fuse(network, batch, mixed_precision)
+    sources = batch[:, :2]
+    weight = None
+    if isinstance(network, WeightedMean):
+        weight = network.map(PROCESSING.scaled(sources))
+        fused = torch.lerp(sources[:, 1:], sources[:, :1], weight) * 255
+    else:
+        fused = _fuse(network, sources, mixed_precision)
     quarters: dict[str, Quarter] = {}
     for name, turned in (("consistency", UPRIGHT), ("equivariance", turn)):
         if getattr(weights, name):
-            sources = turned.apply(batch[..., part[0], part[1]])
-            quarters[name] = Quarter(turned.undo(_fuse(network, sources, mixed_precision)), *part)
-    other, first = batch[:, :1] * 255, batch[:, 1:] * 255
-    loss, terms = fusion_loss(fused, first, other, weights, quarters)
+            seen = turned.apply(sources[..., part[0], part[1]])
+            quarters[name] = Quarter(turned.undo(_fuse(network, seen, mixed_precision)), *part)
+    other, first = sources[:, :1] * 255, sources[:, 1:] * 255
+    truth = (batch[:, 2:3] * 255, batch[:, 3:]) if batch.shape[1] > 2 else None
+    loss, terms = fusion_loss(fused, first, other, weights, quarters, weight=weight, truth=truth)
     # A crop's own gradients, not summed up in the parameters: threads would meet there.
     found = torch.autograd.grad(loss, list(network.parameters()))
     return Gradient(loss.item(), terms, list(found))

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lkcfuse.architectures.lkc_funet import LKCFUNet
 from lkcfuse.errors import InputError, LkcfuseError
 from lkcfuse.models.checkpoint import Checkpoint, load_network, save_checkpoint
 from lkcfuse.models.metadata import to_metadata
@@ -27,6 +26,7 @@ from lkcfuse.training.config import PROCESSING, SMALLEST_CROP, TrainingConfig
 from lkcfuse.training.data import PairSet, fingerprint
 from lkcfuse.training.gradients import gradient
 from lkcfuse.training.log import RunLog, log_path
+from lkcfuse.training.networks import new_network
 from lkcfuse.training.optimizer import Optimizer
 from lkcfuse.training.sampling import sample_batch, sample_quarter, sample_turn
 from lkcfuse.training.state import Counters, Learner, load_state, save_state, state_path
@@ -180,7 +180,7 @@ class _Run:
         self.config, self.data, self.output, self.device = config, data, output, device
         self.on_progress = on_progress
         torch.manual_seed(config.seed)
-        network = LKCFUNet(config.network(), dropout=config.dropout, drop_path=config.drop_path)
+        network = new_network(config)
         if init is not None:
             network.load_state_dict(init.network().state_dict())
         elif config.centres:

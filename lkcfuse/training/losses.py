@@ -19,12 +19,14 @@ from lkcfuse.training.detail import lost_detail
 from lkcfuse.training.filters import sobel, uniform_taps, valid_filter
 from lkcfuse.training.flatness import flat_excess
 from lkcfuse.training.ranges import NOT_NEGATIVE
-from lkcfuse.training.similarity import qabf, scd, ssim, vif
+from lkcfuse.training.similarity import mef_ssim, qabf, scd, ssim, vif
 
 SLOPE_PAST_GOAL = 0.1
 DARKENING_WINDOW = 16
 # Levels that a window may lie below or above without a cost.
 DARKENING_FREE = 1.0
+# Levels between neighbours at which half of the cost of a change of weight is left.
+FLAT_STEP = 3.0
 # What is this bright in a source is what the eye looks for: calcium, bone, a lamp.
 HIGHLIGHT = 200.0
 HIGHLIGHT_FREE = 4.0
@@ -69,6 +71,13 @@ class LossWeights:
             PET, without the grain of a PET under a bright MRI.
         brightening: As `darkening`, of what windows lie above the mean of the pixelwise maximum:
             folds drawn upwards only make the hot spots of a PET pale.
+        mef_ssim: 1 - MEF-SSIM.
+        truth: Mean absolute error to the true image and to its Sobel gradient, in units of the full
+            range; of made pairs alone.
+        mask: Cross entropy of the weight map with the true one; of made pairs and weight-map
+            networks alone.
+        roughness: Mean change of the weight map from pixel to pixel where both sources are flat;
+            of weight-map networks alone. A weight that flickers there shows in skies.
         highlights: What pixels lie below the brighter source's where that has more than 200 levels,
             beyond 4 levels: calcium in a CT that an MRI's detail would dim.
     """
@@ -90,6 +99,10 @@ class LossWeights:
     detail: float = 0.0
     detail_first: float = 0.0
     brightening: float = 0.0
+    mef_ssim: float = 0.0
+    truth: float = 0.0
+    mask: float = 0.0
+    roughness: float = 0.0
     highlights: float = 0.0
 
     def __post_init__(self) -> None:
@@ -147,6 +160,29 @@ def brightening_term(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
     above = fused - torch.maximum(a, b)
     means = valid_filter(above, uniform_taps(DARKENING_WINDOW), step=DARKENING_WINDOW // 2)
     return (means - DARKENING_FREE).clamp_min(0).mean(dim=(1, 2, 3)) / 255
+
+
+def truth_term(fused: Tensor, truth: Tensor) -> Tensor:
+    """Return the mean absolute error to the truth and to its gradient per sample, of 255."""
+    error = (fused - truth) / 255
+    gx, gy = sobel(error)
+    return (error.abs() + (gx.abs() + gy.abs()) / 8).mean(dim=(1, 2, 3))
+
+
+def mask_term(weight: Tensor, truth: Tensor) -> Tensor:
+    """Return the cross entropy of weights with the true ones, per sample, in nats."""
+    unit = weight.clamp(1e-4, 1 - 1e-4)
+    return -(truth * unit.log() + (1 - truth) * (1 - unit).log()).mean(dim=(1, 2, 3))
+
+
+def roughness_term(weight: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return the mean absolute change of the weight where the sources are flat, per sample."""
+    total = torch.zeros(len(weight), device=weight.device)
+    for axis in (2, 3):
+        steps = [torch.diff(plane, dim=axis) for plane in (weight, a, b)]
+        flat = 1 / (1 + (torch.maximum(steps[1].abs(), steps[2].abs()) / FLAT_STEP) ** 2)
+        total = total + (steps[0].abs() * flat).mean(dim=(1, 2, 3))
+    return total
 
 
 def highlights_term(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -207,6 +243,9 @@ def fusion_loss(
     b: Tensor,
     weights: LossWeights,
     quarters: Mapping[str, Quarter] | None = None,
+    *,
+    weight: Tensor | None = None,
+    truth: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the loss of a batch and the mean of each of its terms before weighting.
 
@@ -217,6 +256,8 @@ def fusion_loss(
         weights: How the terms are balanced.
         quarters: For the terms `consistency` and `equivariance`, by their names; without its
             quarter a term is left out.
+        weight: The weight map of `b`, (N, 1, H, W) in [0, 1], where there is one.
+        truth: The true image, 0..255, and the true weight of `b`, where they are known.
 
     Returns:
         The scalar to minimise, and the terms' plain values under the names of `LossWeights`.
@@ -237,8 +278,15 @@ def fusion_loss(
         "detail": lambda: lost_detail(inside, a, b),
         "detail_first": lambda: lost_detail(inside, a, b, first_only=True),
         "brightening": lambda: brightening_term(fused, a, b),
+        "mef_ssim": lambda: 1 - mef_ssim(inside, a, b),
         "highlights": lambda: highlights_term(fused, a, b),
     }
+    if truth is not None:
+        terms["truth"] = partial(truth_term, fused, truth[0])
+    if weight is not None:
+        terms["roughness"] = partial(roughness_term, weight, a, b)
+        if truth is not None:
+            terms["mask"] = partial(mask_term, weight, truth[1])
     for name, quarter in (quarters or {}).items():
         terms[name] = partial(consistency_term, fused, quarter)
     loss = torch.zeros((), device=fused.device)

@@ -32,7 +32,7 @@ class Optimizer:
     """
 
     def __init__(
-        self, network: LKCFUNet, name: str, *, weight_decay: float, centres: bool = False
+        self, network: nn.Module, name: str, *, weight_decay: float, centres: bool = False
     ) -> None:
         matrices = _matrices(network) if name == "muon" else []
         ours = {id(parameter) for parameter in matrices}
@@ -81,8 +81,8 @@ class Optimizer:
             part.load_state_dict(kept)
 
 
-def _matrices(network: LKCFUNet) -> list[Tensor]:
-    head = network.head.conv
+def _matrices(network: nn.Module) -> list[Tensor]:
+    head = network.head.conv if isinstance(network, LKCFUNet) else None
     return [
         module.weight
         for module in network.modules()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lkcfuse.training.config import Augmentation, TrainingConfig
 from lkcfuse.training.data import Pair, PairSet, Plane
+from lkcfuse.training.defocus import focus_pair
 from lkcfuse.training.symmetry import Turn
 
 CROP_TRIES = 4
@@ -29,7 +30,9 @@ def sample_batch(pairs: PairSet, config: TrainingConfig, step: int) -> Tensor:
 
     Returns:
         (N, 2, side, side) float32 in [0, 1], channel 0 the second source (visible, CT, PET,
-        SPECT), channel 1 the first: the network's order.
+        SPECT), channel 1 the first: the network's order. Where all pairs are made, so that there is
+        a truth, (N, 4, side, side): channel 2 is the true image, channel 3 the true weight of
+        channel 0.
     """
     rng = step_generator(config.seed, step)
     side, count = config.crops[rng.integers(len(config.crops))]
@@ -37,9 +40,25 @@ def sample_batch(pairs: PairSet, config: TrainingConfig, step: int) -> Tensor:
     side = min(side, *(min(pairs.size(pair)) for pair in chosen))
     crops = []
     for pair in chosen:
+        if pair.made:
+            crops.append(_make(_draw_crop(pairs, pair, side, rng), config.augmentation, rng))
+            continue
         crop = _draw_zoomed(pairs, pair, side, config.augmentation.zoom, rng)
-        crops.append(augment(crop, config.augmentation, rng))
-    return torch.from_numpy(np.stack(crops)[:, ::-1].copy())
+        crops.append(augment(crop, config.augmentation, rng)[::-1])
+    channels = min(len(crop) for crop in crops)
+    return torch.from_numpy(np.stack([crop[:channels] for crop in crops]))
+
+
+def _make(crop: Plane, settings: Augmentation, rng: np.random.Generator) -> Plane:
+    """Make a pair of a picture's crop and its regions, in the order of `sample_batch`."""
+    crop = np.rot90(crop, int(rng.integers(4)), axes=(1, 2))
+    if rng.random() < 0.5:
+        crop = crop[:, :, ::-1]
+    sharp, labels = np.ascontiguousarray(crop)
+    if rng.random() < settings.tone:
+        sharp = _change_tone(sharp, settings.strength, rng)
+    first, second, truth, weight = focus_pair(sharp, labels.astype(np.int32), rng)
+    return np.stack([second, first, truth, 1 - weight])
 
 
 def _draw_pair(pairs: PairSet, tasks: tuple[str, ...], rng: np.random.Generator) -> Pair:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from lkcfuse.architectures.lkc_funet import NetworkConfig
+from lkcfuse.architectures.registry import title
+from lkcfuse.architectures.weight_map import WeightMapConfig
 from lkcfuse.errors import InputError, UsageError
 from lkcfuse.models import resolve
 from lkcfuse.models.checkpoint import Checkpoint, load_checkpoint
@@ -100,12 +102,13 @@ def start_from(
     config = recipe.last
     found = resolve(weights, config.tasks[0], notify=notify, progress=progress)
     checkpoint = load_checkpoint(found.path)
-    if not isinstance(checkpoint.config, NetworkConfig):
+    if checkpoint.architecture.name != config.architecture:
         raise UsageError(
-            f"{weights} is a network of the architecture {checkpoint.architecture.title}: "
-            "only LKC-FUNet can be trained"
+            f"{weights} is a network of the architecture {checkpoint.architecture.title}, and "
+            f"{title(config.architecture)} is to be trained: choose other weights or another recipe"
         )
-    if found.processing.channel_order != PROCESSING.channel_order:
+    swapped = found.processing.channel_order != PROCESSING.channel_order
+    if swapped and isinstance(checkpoint.config, NetworkConfig):
         checkpoint = _with_channels_swapped(checkpoint)
     if notify is not None and found.processing.input_range != PROCESSING.input_range:
         low, high = found.processing.input_range
@@ -114,7 +117,10 @@ def start_from(
             f"{weights} take values from {low:g} to {high:g} and are trained on {black:g} to "
             f"{white:g}: the first steps will adapt to that"
         )
-    network = checkpoint.config
+    network: NetworkConfig | WeightMapConfig = checkpoint.config
+    if isinstance(network, WeightMapConfig):
+        widths = network.widths
+        return checkpoint, recipe.map(lambda settings: settings.with_changes(widths=widths))
     if width_given and network.inner != config.inner:
         raise UsageError(
             f"{weights} has width {network.inner}, not {config.inner}: leave out --width"
@@ -122,14 +128,13 @@ def start_from(
     if kernels_given and network.kernels != config.kernels:
         sizes = ",".join(map(str, network.kernels))
         raise UsageError(f"{weights} has kernels {sizes}: leave out --kernels")
-    changed = recipe.map(
-        lambda settings: settings.with_changes(
-            inner=network.inner,
-            kernels=network.kernels,
-            stem_norm=network.stem_norm,
-            base=network.base,
-        )
-    )
+    own = {
+        "inner": network.inner,
+        "kernels": network.kernels,
+        "stem_norm": network.stem_norm,
+        "base": network.base,
+    }
+    changed = recipe.map(lambda settings: settings.with_changes(**own))
     return checkpoint, changed
 
 

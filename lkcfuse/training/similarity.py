@@ -12,6 +12,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lkcfuse.training.filters import gaussian_taps, sobel, uniform_taps, valid_filter
 
@@ -22,6 +23,13 @@ VIF_NOISE = 2.0
 # How sharply two gradients on either side of upright are told apart: 0.9 at 0, 0.1 at
 # 2 degrees on the other side.
 LEAN_SLOPE = 120.0
+MEF_WEIGHTS = (0.0448, 0.2856, 0.3001)
+MEF_C = (0.03 * 255) ** 2
+MEF_WINDOW = 11
+# The exponents that tell weak from strong structure are between 0 and this.
+MEF_SHARPEST = 10.0
+# Below this a variance is rounding.
+MEF_FLAT = 2e-2
 # Below this a variance is rounding: float32 squares of 0..255 carry an error of about 4e-3.
 VIF_FLAT = 1e-2
 
@@ -136,3 +144,59 @@ def qabf(fused: Tensor, a: Tensor, b: Tensor, *, border: str = "none") -> Tensor
     weight = torch.where(s_strength > 0.02, s_strength, 0.0)
     total = weight.sum(dim=(1, 2, 3))
     return (quality * weight).sum(dim=(1, 2, 3)) / total.clamp_min(1e-6)
+
+
+def mef_ssim(fused: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return MEF-SSIM per sample (Ma, Zeng and Wang, 2015), at most 1.
+
+    Of the three scales those are left out for which the image is too small.
+    """
+    # About grey, so that float32 keeps more digits of the variances.
+    images = torch.cat([fused, a, b], dim=1) - 127.5
+    product, total = torch.ones_like(fused[:, 0, 0, 0]), 0.0
+    for scale, weight in enumerate(MEF_WEIGHTS):
+        if scale:
+            images = functional.avg_pool2d(images, 2)
+        if min(images.shape[-2:]) < MEF_WINDOW:
+            break
+        quality = _mef_quality(images).mean(dim=(1, 2)).clamp_min(1e-3)
+        product = product * quality**weight
+        total += weight
+    return product ** (1 / total)
+
+
+def _mef_quality(images: Tensor) -> Tensor:
+    """Return the quality of each window at one scale, (N, H - 10, W - 10)."""
+    a, b = images[:, 1], images[:, 2]
+    with torch.no_grad():
+        local = valid_filter(torch.stack([a, b, a * a, b * b, a * b], 1), uniform_taps(MEF_WINDOW))
+        mean_a, mean_b = local[:, 0], local[:, 1]
+        var_a, var_b = local[:, 2] - mean_a**2, local[:, 3] - mean_b**2
+        cov_ab = local[:, 4] - mean_a * mean_b
+        flat_a, flat_b = var_a < MEF_FLAT, var_b < MEF_FLAT
+        var_a, var_b = var_a.masked_fill(flat_a, 0), var_b.masked_fill(flat_b, 0)
+        cov_ab = cov_ab.masked_fill(flat_a | flat_b, 0)
+        size = float(MEF_WINDOW)
+        norm_a, norm_b = size * var_a.sqrt() + 1e-3, size * var_b.sqrt() + 1e-3
+        both = size * (var_a + var_b + 2 * cov_ab).clamp_min(0).sqrt()
+        agreement = (both / (norm_a + norm_b)).clamp(0, 1 - 1e-6)
+        exponent = (agreement * (math.pi / 2)).tan().clamp_max(MEF_SHARPEST)
+        share_a = (norm_a / size) ** exponent + 1e-12
+        share_b = (norm_b / size) ** exponent + 1e-12
+        share_a, share_b = share_a / (share_a + share_b), share_b / (share_a + share_b)
+        part_a, part_b = share_a / norm_a, share_b / norm_b
+        length = part_a**2 * var_a + part_b**2 * var_b + 2 * part_a * part_b * cov_ab
+        scale = torch.maximum(norm_a, norm_b) / (size * length.clamp_min(1e-12).sqrt())
+        scale = scale.masked_fill(flat_a & flat_b, 0)
+        part_a = (part_a * scale).masked_fill(flat_a, 0)
+        part_b = (part_b * scale).masked_fill(flat_b, 0)
+    f = images[:, 0]
+    taps = gaussian_taps(MEF_WINDOW, 1.5)
+    stack = torch.stack([f, a, b, f * f, a * a, b * b, f * a, f * b, a * b], 1)
+    m = valid_filter(stack, taps).unbind(1)
+    var_f = (m[3] - m[0] ** 2).clamp_min(0)
+    var_a, var_b = m[4] - m[1] ** 2, m[5] - m[2] ** 2
+    cov_fa, cov_fb, cov_ab = m[6] - m[0] * m[1], m[7] - m[0] * m[2], m[8] - m[1] * m[2]
+    var_r = part_a**2 * var_a + part_b**2 * var_b + 2 * part_a * part_b * cov_ab
+    cov = part_a * cov_fa + part_b * cov_fb
+    return (2 * cov + MEF_C) / (var_r.clamp_min(0) + var_f + MEF_C)

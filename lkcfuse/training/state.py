@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from lkcfuse.architectures.lkc_funet import LKCFUNet
 from lkcfuse.errors import InputError, ResourceError, UsageError
 from lkcfuse.models.archive import load_archive
 from lkcfuse.training.optimizer import Optimizer
@@ -51,8 +51,8 @@ class Learner:
         optimizer: Of the network's parameters.
     """
 
-    network: LKCFUNet
-    average: LKCFUNet
+    network: nn.Module
+    average: nn.Module
     optimizer: Optimizer
 
 

@@ -116,3 +116,34 @@ def test_looking_first_finds_a_folder_that_cannot_be_written_to(unprivileged_fol
     for folder in (unprivileged_folder, unprivileged_folder / "out"):
         with pytest.raises(ResourceError, match="no permission"):
             check_idle(folder)
+
+
+@pytest.mark.parametrize("name", ["run.lock", "journal.lock"])
+def test_a_planted_lock_is_not_followed(tmp_path, name):
+    """A lock is opened for writing, and made where it does not exist."""
+    victim = tmp_path / "victim"
+    folder = tmp_path / "fused"
+    (folder / ".lkcfuse").mkdir(parents=True)
+    (folder / ".lkcfuse" / name).symlink_to(victim)
+    with pytest.raises(ResourceError, match="fused cannot be written to"), claim(folder):
+        pass
+    assert not victim.exists()
+
+
+def test_a_planted_folder_is_refused(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "fused").mkdir()
+    (tmp_path / "fused" / ".lkcfuse").symlink_to(elsewhere)
+    with pytest.raises(ResourceError, match=r"\.lkcfuse is a link"), claim(tmp_path / "fused"):
+        pass
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_planted_announcement_is_replaced(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("somebody's work")
+    with claim(tmp_path / "fused", (1, 2)) as own:
+        (tmp_path / "fused" / ".lkcfuse" / "run-1-of-2.settings").symlink_to(victim)
+        own.announce("settings")
+    assert victim.read_text() == "somebody's work"

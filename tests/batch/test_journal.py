@@ -192,13 +192,31 @@ def test_many_writers_lose_nothing(folder, journal):
 
 def test_a_full_disk(folder):
     # The device that has no space left stands for the disk: the failure is the system's own.
-    path = folder / ".lkcfuse" / "run.jsonl"
-    path.symlink_to("/dev/full")
-    with (
-        Journal(folder, FileLock(folder / "lock")) as journal,
-        pytest.raises(ResourceError, match=r"run\.jsonl cannot be written: No space left"),
+    with Journal(folder, FileLock(folder / "lock")) as journal:
+        full = os.open("/dev/full", os.O_RDWR)
+        os.dup2(full, journal._descriptor)
+        os.close(full)
+        with pytest.raises(ResourceError, match=r"run\.jsonl cannot be written: No space left"):
+            journal.append(pair("x").to_record())
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe"])
+def test_what_is_planted_in_the_journals_place_is_neither_read_nor_written(folder, tmp_path, kind):
+    path, target = folder / ".lkcfuse" / "run.jsonl", tmp_path / "target"
+    if kind == "link":
+        target.write_bytes(b"somebody's work\n")
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(target)
+    for attempt in (
+        lambda: Journal(folder, FileLock(folder / "lock")),
+        lambda: read_state(folder),
     ):
-        journal.append(pair("x").to_record())
+        with pytest.raises(ResourceError, match=r"run\.jsonl cannot be .*(link|not a regular)"):
+            attempt()
+    assert not target.exists() or target.read_bytes() == b"somebody's work\n"
+    assert target.exists() == (kind == "link")
 
 
 def test_a_line_that_half_fits_is_taken_back(folder, journal, monkeypatch):

@@ -74,8 +74,15 @@ def lkcfuse_process() -> Callable[..., Finished]:
 
 
 @pytest.fixture
-def settings(maximum_weights):
+def machine(maximum_weights):
+    """Options that make a run quick, with a known answer: the maximum of the lumas."""
     return ["--weights", str(maximum_weights), "--device", "cpu", "--threads", "1"]
+
+
+@pytest.fixture
+def settings(machine):
+    """The same with the task, without which grey pairs get a line on it."""
+    return [*machine, "--task", "ir-vis"]
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_strict(lkcfuse, scene):
     ("words", "code", "message"),
     [
         ((), 2, ["--from-stdin"]),
-        (("ir",), 2, ["DIR_B"]),
+        (("ir",), 3, ["ir is one folder", "name the folder of the visible images"]),
         (("ir", "no"), 3, ["no does not exist"]),
         (("ir", "ir"), 2, ["same folder"]),
         (("ir", "vis", "-o", "ir/fused"), 2, ["inside the input folder ir"]),
@@ -265,7 +265,7 @@ def test_lines_from_stdin(lkcfuse_process, scene):
         "fused/1.png",
         "fused/day-1.png",
     ]
-    lkcfuse_process(*words, stdin=b"", cwd=scene).assert_fails(3, "no pairs")
+    lkcfuse_process(*words, stdin=b"", cwd=scene).assert_fails(3, "the list is empty")
 
 
 def test_metrics_are_those_of_eval_and_are_not_computed_twice(lkcfuse, scene, settings):
@@ -455,3 +455,17 @@ def test_a_dry_run_refuses_what_the_run_would(lkcfuse, scene):
 def test_a_list_with_a_nul(lkcfuse_process, scene):
     done = lkcfuse_process("batch", "--from-stdin", stdin=b"a.png\tb.png\0x\n", cwd=scene)
     done.assert_fails(3, "line 1", "-0")
+
+
+def test_grey_pairs_without_a_task_get_a_line_on_it(lkcfuse, tmp_path, machine, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder, seed in (("mri", 0), ("ct", 1)):
+        write_noise(tmp_path / folder / "1.png", 9, 8, seed=seed)
+    line = "both images are grey and --task was not given"
+    dry = lkcfuse("batch", "mri", "ct", "--dry-run", *machine)
+    assert line in dry.err
+    assert lkcfuse("batch", "mri", "ct", *machine).err.count(line) == 1
+    named = lkcfuse("batch", "mri", "ct", "--task", "mri-ct", "-o", "other", *machine)
+    assert line not in named.err
+    write_noise(tmp_path / "ct" / "1.png", 9, 8, 3, seed=1)
+    assert line not in lkcfuse("batch", "mri", "ct", "-o", "coloured", *machine).err

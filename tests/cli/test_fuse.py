@@ -259,6 +259,15 @@ def test_streams_that_cannot_be(lkcfuse, pair):
     lkcfuse("fuse", *pair, "-o", "-", "--format", "gif").assert_fails(2, "gif")
 
 
+def test_two_videos_get_the_lines_to_type(lkcfuse, tmp_path):
+    ir, vis = tmp_path / "ir.mp4", tmp_path / "vis.MOV"
+    for output in ("out.mkv", "out.png"):
+        done = lkcfuse("fuse", ir, vis, "-o", output)
+        done.assert_fails(2, f"ffmpeg -i {ir} a/%05d.png", "lkcfuse batch a b -o fused")
+        last = "out.mkv" if output == "out.mkv" else "fused.mp4"
+        assert f"-i fused/%05d.png {last}" in done.err
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 def test_full_disk(lkcfuse, pair, settings):
     done = lkcfuse("fuse", *pair, "-o", "/dev/full", "--format", "png", "-q", *settings)

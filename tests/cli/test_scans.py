@@ -96,6 +96,9 @@ def test_frames_of_reference_and_patients(lkcfuse, settings, tmp_path):
     lkcfuse(*words, "-o", output).assert_fails(3, "two frames of reference", "--align off")
     assert not output.exists()
     assert lkcfuse(*words, "-o", output, "--align", "off").code == 0
+    lkcfuse(*words, "-o", tmp_path / "b.nii", "--align", "rigid").assert_fails(
+        3, "are registered from 8 slices on"
+    )
     for path in (tmp_path / "CT").iterdir():
         data = pydicom.dcmread(path)
         data.PatientID = "OTHER"

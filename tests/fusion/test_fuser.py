@@ -8,13 +8,21 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from flir_files import make_registered
 from PIL import ImageCms
 
 import lkcfuse
 from lkcfuse.errors import InputError, ResourceError, UsageError, WeightsError
 from lkcfuse.fusion.fuser import Fuser, fuse
-from lkcfuse.images import image_from_array, image_to_array, read_image, write_image
+from lkcfuse.images import (
+    ReadOptions,
+    image_from_array,
+    image_to_array,
+    read_image,
+    write_image,
+)
 from lkcfuse.models.checkpoint import load_network
+from lkcfuse.pairs import PairOptions
 
 
 def noise(*shape, dtype=np.uint8, seed=0):
@@ -389,3 +397,25 @@ def test_too_little_memory_is_an_error_and_no_end_of_the_process(maximum_weights
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "of memory are needed to fuse 1200 x 900 pixels" in done.stdout
+
+
+def test_one_file_may_hold_both_sources(maximum, tmp_path):
+    data, _ = make_registered(ratio=1.6)
+    path = tmp_path / "IR_1.jpg"
+    path.write_bytes(data)
+    options = PairOptions(
+        ReadOptions("20,40", radiometric="thermal"), ReadOptions(radiometric="visible")
+    )
+    fused = maximum.fuse_files(path, path, tmp_path / "fused.png", options=options)
+    heat, seen = read_image(path, options.first), read_image(path, options.second)
+    assert np.abs(fused.luma - np.maximum(heat.luma, seen.luma)).max() < 0.005
+    with pytest.raises(UsageError, match="same file"):
+        maximum.fuse_files(path, path, tmp_path / "other.png")
+
+
+@pytest.mark.parametrize("value", [[[1, 2], [3]], [[[1], [2, 3]]], [[1.0, 2.0], 3.0]])
+def test_lists_whose_rows_differ_in_length_are_named(maximum_weights, value):
+    fuser = Fuser("ir-vis", weights=maximum_weights, device="cpu")
+    for pair in ((value, value), (np.zeros((2, 2), np.uint8), value)):
+        with pytest.raises(InputError, match=r"array is not an array: .*rows of one length"):
+            fuser.fuse(*pair)

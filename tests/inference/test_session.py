@@ -1,8 +1,11 @@
 import gc
+import os
+import subprocess
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -155,7 +158,9 @@ def test_other_shapes_are_refused(shape):
         infer(random_network(), np.zeros(shape, np.float32))
 
 
-@pytest.mark.parametrize("fields", [{"tile": 8}, {"memory": 0}])
+@pytest.mark.parametrize(
+    "fields", [{"tile": 8}, {"memory": 0}, {"tile": 10**400}, {"memory": 10**400}]
+)
 def test_options_that_cannot_be_are_refused(fields):
     with pytest.raises(UsageError):
         InferenceOptions(**fields)
@@ -208,3 +213,47 @@ def test_a_session_has_threads_of_its_own_number():
     running.run(PAIR, progress=lambda *_: seen.append(torch.get_num_threads()))
     assert set(seen) == {3}
     assert torch.get_num_threads() == before
+
+
+_FORK = """
+import multiprocessing, sys
+import numpy as np
+from networks import random_network
+from lkcfuse.errors import UsageError
+from lkcfuse.inference import InferenceSession
+
+def work(queue, session):
+    try:
+        with session or InferenceSession(random_network()) as used:
+            queue.put(used.run(np.zeros((2, 40, 40), np.float32)).shape)
+    except UsageError as error:
+        queue.put(str(error))
+
+if __name__ == "__main__":
+    session = InferenceSession(random_network(), threads=2)
+    session.run(np.zeros((2, 40, 40), np.float32))
+    context = multiprocessing.get_context("fork")
+    for given in (session, None):
+        queue = context.SimpleQueue()
+        child = context.Process(target=work, args=(queue, given), daemon=True)
+        child.start()
+        print(queue.get())
+        child.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_is_told_to_be_spawned():
+    """torch would wait for threads that a fork does not copy."""
+    paths = [str(Path(__file__).parents[1] / "support"), *sys.path]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _FORK],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2, done
+    assert all("get_context('spawn')" in line for line in lines)

@@ -142,9 +142,16 @@ def test_notes_of_reading_are_handed_on_once(case, tmp_path):
         page = PillowImage.fromarray(noise())
         page.save(path, save_all=True, append_images=[page])
     first = Case("1", *paths, {"ours": paths[0]})
-    (note_a, note_b) = score(plan_of(first), ["EN"]).notes
+    notes = score(plan_of(first), ["EN"]).notes
+    note_a, note_b = (note for note in notes if "pages" in note)
     assert "a.tif" in note_a
     assert "b.tif" in note_b
+
+
+def test_a_copy_of_a_source_is_named(case):
+    made = case(1, ours=noise(seed=1), theirs=noise(seed=7))
+    (note,) = score(Plan((made,), ("ours", "theirs")), ["EN"]).notes
+    assert note == f"{made.fused['ours']} does not differ in luma from its source {made.first}"
 
 
 def test_sources_are_stretched_as_for_fusing_and_results_are_not(tmp_path):

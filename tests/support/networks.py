@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lkcfuse.architectures.lkc_funet import LKCFUNet, NetworkConfig
+from lkcfuse.architectures.weight_map import WeightedMean, WeightMapConfig
 
 
 def random_network(seed: int = 0, **config) -> LKCFUNet:
@@ -25,3 +26,13 @@ def random_network(seed: int = 0, **config) -> LKCFUNet:
                     # Outputs of the order of an image's values at any width.
                     parameter.normal_(0, parameter[0].numel() ** -0.5)
     return network.eval().requires_grad_(False)
+
+
+def random_weight_map(widths=(4, 6, 6), seed=5):
+    """Return a weight-map network whose weights vary from pixel to pixel, in evaluation mode."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = WeightedMean(WeightMapConfig(widths)).eval()
+    with torch.no_grad():
+        network.map.decoder.head.weight *= 30
+    return network.requires_grad_(False)

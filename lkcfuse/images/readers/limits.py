@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import PIL.Image
 
-from lkcfuse.errors import InputError
+from lkcfuse.errors import InputError, UsageError
 
 MAX_PIXELS = 1 << 28
 """Pixels beyond which a file is taken for a decompression bomb; `LKCFUSE_MAX_PIXELS` moves it."""
+
+
+_DIGITS = 18
 
 
 def check_size(width: int, height: int, name: str) -> None:
@@ -20,6 +23,7 @@ def check_size(width: int, height: int, name: str) -> None:
 
     Raises:
         InputError: It is, or has no pixels at all.
+        UsageError: `LKCFUSE_MAX_PIXELS` is no number of pixels.
     """
     if width < 1 or height < 1:
         raise InputError(f"{name} has no pixels ({width}x{height}): name another file")
@@ -32,9 +36,14 @@ def check_size(width: int, height: int, name: str) -> None:
 
 
 def _max_pixels() -> int:
-    with suppress(KeyError, ValueError):
-        return int(os.environ["LKCFUSE_MAX_PIXELS"])
-    return MAX_PIXELS
+    text = os.environ.get("LKCFUSE_MAX_PIXELS", "")
+    if not text:
+        return MAX_PIXELS
+    if not text.isdecimal() or not 0 < len(text) <= _DIGITS or int(text) < 1:
+        raise UsageError(
+            f"LKCFUSE_MAX_PIXELS is '{text[:40]}': set it to a number of pixels, or unset it"
+        )
+    return int(text)
 
 
 class _Lifted:

@@ -16,6 +16,7 @@ from lkcfuse.images.readers.limits import check_size
 from lkcfuse.images.readers.pages import page_notes
 
 _CHANNELS = (1, 2, 3, 4)
+_MOST_HEADER_BYTES = 1 << 16
 
 
 def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
@@ -89,6 +90,12 @@ def _read_page(file: BinaryIO, page: int) -> npt.NDArray[Any]:
 
 def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[np.generic], bool]:
     major, _ = np.lib.format.read_magic(file)
+    if major > 1:
+        # NumPy reads as many bytes as are claimed before it looks at them.
+        length = int.from_bytes(file.read(4), "little")
+        if length > _MOST_HEADER_BYTES:
+            raise ValueError(f"a header of {length} bytes")
+        file.seek(-4, os.SEEK_CUR)
     read_header = (
         np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
     )

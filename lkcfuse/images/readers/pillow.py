@@ -15,7 +15,7 @@ import numpy.typing as npt
 import PIL.Image
 from PIL import ExifTags, ImageFile
 
-from lkcfuse.errors import InputError
+from lkcfuse.errors import InputError, LkcfuseError
 from lkcfuse.images.decoded import Decoded, upright_size
 from lkcfuse.images.metadata import from_pillow
 from lkcfuse.images.options import ReadOptions
@@ -45,7 +45,7 @@ def read(file: BinaryIO, options: ReadOptions, name: str) -> Decoded:
     format_name = reader.name if reader else "TIFF"
     try:
         return read_format(file, format_name, options, name)
-    except (InputError, MemoryError):
+    except (LkcfuseError, MemoryError):
         raise
     except Exception:
         completed = complete_jpeg(file, _load_jpeg) if format_name == "JPEG" else None
