@@ -61,6 +61,25 @@ ELSEWHERE: dict[str, str] = {
     "lkcfuse weights remove lkc-funet-vif": "tests/cli/test_weights.py",
     "lkcfuse weights import best_VIF.pth --name lkc-funet-vif": "tests/models/test_import.py",
     "lkcfuse export ltofusion --task mri-pet -o model.pt2": "tests/cli/test_export.py",
+    "lkcfuse batch ir/ vis/ -w lkcfuse-ir-vis -w seafusion -w ./mine.safetensors "
+    "--metrics metrics.csv --report report.html": "tests/cli/test_batch.py",
+    "lkcfuse cite seafusion --metrics VIF,Qabf,SSIM": "tests/cli/test_cite.py",
+    "lkcfuse cite lkcfuse-ir-vis": "tests/cli/test_cite.py",
+    # Other inputs, which those tests make.
+    "lkcfuse batch ir/ vis/ -o ours/": "tests/cli/test_batch.py",
+    "lkcfuse fuse dark.jpg bright.jpg -t mef -o out.jpg": "tests/cli/test_fuse_photographs.py",
+    "lkcfuse fuse a.jpg b.jpg c.jpg -t mef -o out.jpg": "tests/cli/test_fuse_photographs.py",
+    "lkcfuse fuse near.jpg far.jpg -t mff -o out.jpg --map map.png": "tests/cli/test_fuse_photographs.py",
+    "lkcfuse batch under/ over/ -t mef -o fused/ --report report.html": "tests/cli/test_fuse_photographs.py",
+    "lkcfuse eval -t mef --fused mine/ --a under/ --b over/": "tests/cli/test_eval.py",
+    "lkcfuse train --data DATA --recipe mff": "tests/training/test_photographs.py",
+    "lkcfuse train --data DATA --recipe mef": "tests/training/test_photographs.py",
+    "lkcfuse fuse mri/ pet/ --task mri-pet --align rigid -o fused/": "tests/cli/test_scans.py",
+    "lkcfuse fuse examples/street_under.png examples/street_over.png -t mef -o exposures.png "
+    "--map map.png": "tests/test_examples.py",
+    "lkcfuse fuse examples/desk_near.png examples/desk_far.png -t mff -o desk.png --map map.png": (
+        "tests/test_examples.py"
+    ),
     # Long ones.
     "lkcfuse train ir/ vis/ -o mine.safetensors --init lkcfuse-ir-vis": "tests/cli/test_train.py",
     "lkcfuse train ir/ vis/ -o mine.safetensors --init lkcfuse-ir-vis --minutes 60": (
