@@ -69,8 +69,12 @@ ELSEWHERE: dict[str, str] = {
     "lkcfuse batch ir/ vis/ -o ours/": "tests/cli/test_batch.py",
     "lkcfuse fuse dark.jpg bright.jpg -t mef -o out.jpg": "tests/cli/test_fuse_photographs.py",
     "lkcfuse fuse a.jpg b.jpg c.jpg -t mef -o out.jpg": "tests/cli/test_fuse_photographs.py",
-    "lkcfuse fuse near.jpg far.jpg -t mff -o out.jpg --map map.png": "tests/cli/test_fuse_photographs.py",
-    "lkcfuse batch under/ over/ -t mef -o fused/ --report report.html": "tests/cli/test_fuse_photographs.py",
+    "lkcfuse fuse near.jpg far.jpg -t mff -o out.jpg --map map.png": (
+        "tests/cli/test_fuse_photographs.py"
+    ),
+    "lkcfuse batch under/ over/ -t mef -o fused/ --report report.html": (
+        "tests/cli/test_fuse_photographs.py"
+    ),
     "lkcfuse eval -t mef --fused mine/ --a under/ --b over/": "tests/cli/test_eval.py",
     "lkcfuse train --data DATA --recipe mff": "tests/training/test_photographs.py",
     "lkcfuse train --data DATA --recipe mef": "tests/training/test_photographs.py",
