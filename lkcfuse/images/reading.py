@@ -19,6 +19,7 @@ from lkcfuse.errors import InputError, LkcfuseError
 from lkcfuse.images.decoded import Decoded
 from lkcfuse.images.image import Image
 from lkcfuse.images.options import ReadOptions
+from lkcfuse.images.readers.holding import BoundedFile
 from lkcfuse.images.readers.kinds import describe_kind
 from lkcfuse.images.readers.registry import HEAD_BYTES, Reader, find_reader, shown_formats
 from lkcfuse.images.values import sample_data, to_image
@@ -136,7 +137,7 @@ def _open_path(path: Path, name: str) -> Iterator[BinaryIO]:
     with _reading(name):
         if path.is_dir():
             raise InputError(f"{name} is a folder: name an image in it")
-        with path.open("rb") as file:
+        with BoundedFile(path.open("rb", buffering=0)) as file:
             yield file
 
 

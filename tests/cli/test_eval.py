@@ -324,7 +324,6 @@ def test_files_without_a_partner_are_said(lkcfuse, folders):
         ((*OURS, "--metrics", "LPIPS"), 2, ["LPIPS", "Qabf"]),
         ((*OURS, "--metrics", "GT_PSNR"), 2, ["ground truth"]),
         ((*OURS, "--task", "x-ray"), 2, ["x-ray"]),
-        ((*OURS, "-o", "-", "--json"), 2, ["standard output"]),
         ((*OURS, "-o", "absent/m.csv"), 2, ["absent", "does not exist"]),
         ((*OURS, "-o", "s3://b/m.csv"), 2, ["s3://b/m.csv is a URL"]),
         (("--fused", "s3://b/f", "--a", "ir", "--b", "vis"), 2, ["s3://b/f is a URL"]),
@@ -344,6 +343,12 @@ def test_a_task_has_columns_of_its_own(lkcfuse, folders):
     )
     assert "MEF-SSIM" not in plain
     assert list(named)[2:] == ["MEF-SSIM", "EN"]
+
+
+def test_a_table_and_json_cannot_share_standard_output(lkcfuse, folders):
+    done = lkcfuse("eval", *OURS, "-o", "-", "--json")
+    assert done.code == 2
+    assert "cannot share standard output" in json.loads(done.text)["error"]
 
 
 def test_explain_tells_what_each_metric_is(lkcfuse, monkeypatch):

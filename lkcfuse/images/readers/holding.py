@@ -6,6 +6,7 @@ with the bytes that are there: no more pixels are expected of a byte than its fo
 
 from __future__ import annotations
 
+import io
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,7 @@ _PIXELS_PER_BYTE = 1 << 14
 # The most of formats that cannot do that: bits of a P4 map, runs of a BMP, strings of LZW.
 _PIXELS_PER_BYTE_OF = {"PPM": 8, "BMP": 256, "GIF": 4096}
 
+_LARGE_READ = 1 << 20
 _BLOCK_BYTES = 1 << 16
 
 
@@ -35,6 +37,19 @@ class Seekable(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return some bytes."""
+
+
+class BoundedFile(io.BufferedReader):
+    """A file that takes no memory for more bytes than it has, however many are asked for.
+
+    Decoders ask for as many as a header claims, and Python makes room for them first.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return some bytes, or all that are left."""
+        if size is not None and size > _LARGE_READ:
+            size = min(size, max(_LARGE_READ, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
 
 
 def file_size(file: BinaryIO) -> int:

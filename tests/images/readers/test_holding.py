@@ -16,7 +16,7 @@ import tifffile
 
 from lkcfuse.errors import InputError
 from lkcfuse.images import image_to_array, read_image
-from lkcfuse.images.readers.holding import inflated_size
+from lkcfuse.images.readers.holding import BoundedFile, inflated_size
 from lkcfuse.images.readers.png import find_rows
 
 
@@ -136,6 +136,20 @@ def test_a_bomb_takes_no_memory(kind):
         [sys.executable, "-c", _CHILD], input=BOMBS[kind], capture_output=True, timeout=120
     )
     assert done.stdout.startswith(b"bomb "), done.stderr.decode()
+
+
+def test_no_memory_is_taken_for_bytes_that_are_not_there(tmp_path):
+    (tmp_path / "x").write_bytes(bytes(3000))
+    tracemalloc.start()
+    try:
+        with BoundedFile((tmp_path / "x").open("rb", buffering=0)) as file:
+            file.seek(1000)
+            assert file.read(1 << 40) == bytes(2000)
+            file.seek(0)
+            assert file.read(10) + file.read() == bytes(3000)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_segment_that_inflates_to_more_than_its_pixels():
