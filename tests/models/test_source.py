@@ -7,9 +7,7 @@ from lkcfuse.models.source import HubSource, UrlSource, parse_hub_address
 
 
 def test_hub_address_takes_main_unless_told():
-    assert parse_hub_address("hf://a/b/c.pth") == HubSource(
-        "a/b".replace("b", "b"), "c.pth", "main"
-    )
+    assert parse_hub_address("hf://a/b/c.pth") == HubSource("a/b", "c.pth", "main")
     assert parse_hub_address("hf://a/b/c/d.pth@feature/x").revision == "feature/x"
 
 
