@@ -246,6 +246,8 @@ def test_results_come_from_the_command_with_the_weights_given(tmp_path: Path) ->
             forms[path.name] = (picture.mode, picture.size)
     assert forms == {
         "street.png": ("RGB", (640, 480)),
+        "street_exposures.png": ("RGB", (640, 480)),
+        "desk.png": ("RGB", (640, 480)),
         "brain_mri_ct.png": ("L", (256, 256)),
         "brain_mri_pet.png": ("RGB", (256, 256)),
         "brain_mri_spect.png": ("RGB", (256, 256)),

@@ -21,7 +21,7 @@ def test_every_recipe_loads_and_says_what_it_is(name: str) -> None:
 
 
 def test_there_is_a_recipe_for_every_packaged_weight() -> None:
-    assert set(recipe_names()) == {"ir-vis", "mri-ct", "mri-pet", "mri-spect"}
+    assert set(recipe_names()) == {"ir-vis", "mef", "mff", "mri-ct", "mri-pet", "mri-spect"}
 
 
 @pytest.mark.parametrize(
