@@ -91,7 +91,7 @@ def test_without_it_the_file_names_what_is_known(toy, tmp_path):
     torch.save(toy_network(toy).state_dict(), tmp_path / "toy.pth")
     registry.unregister("toy")
     try:
-        with pytest.raises(WeightsError, match=r"toy\.pth: .*not those of a known network \(LKC"):
+        with pytest.raises(WeightsError, match=r"toy\.pth: .*not a checkpoint of a known network \(LKC"):
             load_network(tmp_path / "toy.pth")
         with pytest.raises(
             WeightsError, match=r"toy\.safetensors: no architecture is called 'toy'"
@@ -129,7 +129,7 @@ def test_a_network_with_statistics_of_the_whole_image_is_not_tiled():
         with torch.inference_mode():
             expected = network(torch.from_numpy(pair)[None])[0, 0].numpy()
         assert abs(infer(network, pair) - expected).max() < 1e-6
-        with pytest.raises(ResourceError, match="cannot be run in tiles"):
+        with pytest.raises(ResourceError, match="cannot run in tiles"):
             infer(network, pair, options=InferenceOptions(tile=32))
     finally:
         registry.unregister("toy")
@@ -145,7 +145,7 @@ def test_a_bare_file_is_fed_as_its_architecture_says(toy, tmp_path):
     with torch.inference_mode():
         raw = network(torch.from_numpy(np.stack([first, second])[None] * 2))[0, 0].numpy() / 2
     assert abs(fused - raw.clip(0, 1)).max() < 1e-6
-    assert "taking [0, 2]" in lines[0]
+    assert "assuming [0, 2]" in lines[0]
 
 
 def test_a_name_is_taken_once(toy):

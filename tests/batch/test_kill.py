@@ -248,7 +248,10 @@ def test_a_disk_that_fills_up_stops_the_run_and_the_next_one_finishes(way, comma
     from lkcfuse.pairs import PairOptions
 
     sources = (tmp_path / "ir", tmp_path / "vis")
-    as_commands_read = PairOptions(first=ReadOptions(value_range="auto", palette="auto"))
+    as_commands_read = PairOptions(
+        first=ReadOptions(value_range="auto", palette="auto", radiometric="thermal"),
+        second=ReadOptions(value_range="auto", radiometric="visible"),
+    )
     run(plan=plan_folders(*sources, reference, format="bmp"), options=as_commands_read)
     outcomes = run(plan=plan_folders(*sources, fused, format="bmp"), options=as_commands_read)
     assert sum(outcome.status == "verified" for outcome in outcomes) == len(kept)

@@ -185,7 +185,7 @@ def test_other_sources_of_one_name_are_refused_but_not_when_moved(run, folders, 
     plan = plan_folders(*moved, tmp_path / "fused")
     assert statuses(run(plan=plan)) == ["verified"] * 6
     write_noise(moved[0] / "2.png", 13, 17, seed=5)
-    with pytest.raises(UsageError, match=r"2\.png was made of .*ir/2\.png, not of .*moved"):
+    with pytest.raises(UsageError, match=r"2\.png was made from .*ir/2\.png, not from .*moved"):
         run(plan=plan)
     assert statuses(run(plan=plan, overwrite=True)).count("fused") == 1
 
