@@ -284,7 +284,10 @@ def test_without_ray_the_cure_is_named(monkeypatch, tmp_path, capsys):
         (("--address", "auto"), "--address applies to Ray workers: add --engine ray"),
         (("--workers", "2"), "--workers applies to Ray workers"),
         (("--engine", "dask"), "no engine is called 'dask'"),
-        (("--engine", "ray", "--gpus-per-worker", "1.5"), "--gpus-per-worker 1.5: give a share below 1"),
+        (
+            ("--engine", "ray", "--gpus-per-worker", "1.5"),
+            "--gpus-per-worker 1.5: give",
+        ),
         (("--engine", "ray", "--device", "cuda:0"), "add --gpus-per-worker"),
     ],
 )

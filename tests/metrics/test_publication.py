@@ -3,8 +3,6 @@ from __future__ import annotations
 import html.parser
 import math
 import re
-import shutil
-import subprocess
 
 import pytest
 
@@ -61,15 +59,13 @@ def test_latex():
     assert "% SSIM is undefined for CBF_1 on 1 of 10 pairs: 9" in text
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
-def test_latex_compiles(tmp_path):
-    (tmp_path / "table.tex").write_text(to_latex(study(names=("a_b^c~d\\e", "100% #1 ${x}$", "z"))))
-    (tmp_path / "page.tex").write_text(
-        r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{table}\end{document}"
-    )
-    words = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "page.tex"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout.decode(errors="replace")
+def test_latex_prints_names_as_they_are():
+    text = to_latex(study(names=("a_b^c~d\\e", "100% #1 ${x}$", "z")))
+    names = [line.split(" & ")[0] for line in text.splitlines() if line.endswith("\\\\")][1:3]
+    assert names == [
+        r"a\_b\textasciicircum{}c\textasciitilde{}d\textbackslash{}e",
+        r"100\% \#1 \$\{x\}\$",
+    ]
 
 
 def test_markdown():
