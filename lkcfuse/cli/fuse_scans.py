@@ -52,6 +52,7 @@ def fuse_two_scans(
     """
     started = time.perf_counter()
     from lkcfuse.fusion.volumes import fuse_scans, prepare_scans
+    from lkcfuse.volumes.formats import PICTURE, check_picture
     from lkcfuse.volumes.recognise import is_dicom
     from lkcfuse.volumes.writing import check_volume_output
 
@@ -62,6 +63,8 @@ def fuse_two_scans(
         raise UsageError("--anonymize is for DICOM: no other file has the patient's name in it")
     with out.progress("reading"):
         scans = prepare_scans(words[0], words[1], fuser.task, options, out.notify)
+    if chosen == PICTURE:
+        check_picture(target, scans.slices())
     with out.progress("loading weights", in_bytes=True) as report:
         fuser.load(progress=report)
     out.note(f"fusing {scans.slices()} {options.plane} slices with {fuser.describe()}")

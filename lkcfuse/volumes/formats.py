@@ -18,6 +18,9 @@ SUFFIXES: dict[str, str] = {
 PICTURES = ("png", "tiff", "jpeg", "webp", "bmp")
 """Formats of which a folder gets one file per slice."""
 
+PICTURE = "picture"
+"""The format of an output that is one picture, for scans of one slice."""
+
 _OTHER_NAMES = {
     "dcm": "dicom",
     "jpg": "jpeg",
@@ -31,6 +34,19 @@ _PICTURE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp")
 def makes_folder(path: Path, name: str) -> bool:
     """Whether a format, as `choose_volume_format` returns it, is written as a folder."""
     return name in PICTURES or (name == "dicom" and volume_suffix(path) is None)
+
+
+def check_picture(path: Path, slices: int) -> None:
+    """Check that scans whose result is to be one picture have one slice.
+
+    Raises:
+        UsageError: They have more.
+    """
+    if slices != 1:
+        raise UsageError(
+            f"{path} is one picture, and the scans have {slices} slices: write a volume "
+            f"({', '.join(SUFFIXES)}), or the slices with -o {path.with_suffix('')} --format png"
+        )
 
 
 def volume_suffix(path: Path) -> str | None:
@@ -53,7 +69,7 @@ def choose_volume_format(path: Path, asked: str | None, *, of_dicom: bool = Fals
         of_dicom: The first source is DICOM: a folder gets a series.
 
     Returns:
-        One of `SUFFIXES`' values, or of `PICTURES` for a folder of slices.
+        One of `SUFFIXES`' values, or of `PICTURES` for a folder of slices, or `PICTURE`.
 
     Raises:
         UsageError: The name says no format, or they do not fit.
@@ -64,8 +80,10 @@ def choose_volume_format(path: Path, asked: str | None, *, of_dicom: bool = Fals
         str(name), name
     )
     known = ", ".join(SUFFIXES)
+    if path.suffix.lower() in _PICTURE_SUFFIXES and name in (None, *PICTURES):
+        return PICTURE
     if name in PICTURES:
-        if suffix is not None or path.suffix.lower() in _PICTURE_SUFFIXES:
+        if suffix is not None:
             raise UsageError(
                 f"{path} is named as one file, and --format {asked} writes a folder with a file "
                 "per slice: name a folder"
@@ -79,11 +97,6 @@ def choose_volume_format(path: Path, asked: str | None, *, of_dicom: bool = Fals
         raise UsageError(
             f"a fused scan is not written as '{asked}' to {path}: end its name in one of {known}, "
             f"or name a folder and give --format png"
-        )
-    if path.suffix.lower() in _PICTURE_SUFFIXES:
-        raise UsageError(
-            f"{path} is one picture, and the scans have many slices: write a volume ({known}), or "
-            f"the slices with -o {path.with_suffix('')} --format png"
         )
     raise UsageError(
         f"{path} does not say what to write: end it in one of {known}, or give --format png or "

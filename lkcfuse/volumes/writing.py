@@ -23,7 +23,13 @@ from lkcfuse.atomic import (
 from lkcfuse.errors import ResourceError, UsageError
 from lkcfuse.images import image_from_array, write_image
 from lkcfuse.volumes.description import Description
-from lkcfuse.volumes.formats import choose_volume_format, makes_folder, volume_suffix
+from lkcfuse.volumes.formats import (
+    PICTURE,
+    check_picture,
+    choose_volume_format,
+    makes_folder,
+    volume_suffix,
+)
 from lkcfuse.volumes.grid import Grid
 from lkcfuse.volumes.planes import view_of
 from lkcfuse.volumes.volume import Volume
@@ -82,7 +88,8 @@ def write_volume(
     Args:
         values: (slices, rows, columns) uint8, uint16 or float32, or with 3 channels of uint8.
         grid: Where they lie.
-        path: A file (.nii.gz, .nii, .nrrd, .mha, .dcm), or the folder for slices or a series.
+        path: A file (.nii.gz, .nii, .nrrd, .mha, .dcm, or a picture where there is one slice), or
+            the folder for slices or a series.
         format: `png` for a folder of slices, `dicom` for one of a series; None goes by the name,
             and means `dicom` for a folder if the first source is DICOM.
         overwrite: Whether a file that exists is replaced.
@@ -98,6 +105,12 @@ def write_volume(
     of_dicom = bool(sources and sources[0].headers)
     chosen = check_volume_output(path, format=format, overwrite=overwrite, of_dicom=of_dicom)
     description = description or Description()
+    if chosen == PICTURE:
+        slices = view_of(grid, plane).cut(values)
+        check_picture(path, len(slices))
+        image = image_from_array(np.ascontiguousarray(slices[0]), name="the fused slice")
+        write_image(image, path, format=format, overwrite=overwrite, make_folder=True)
+        return
     make_folders(path.absolute().parent)
 
     def write(file: BinaryIO) -> None:

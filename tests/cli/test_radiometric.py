@@ -136,8 +136,8 @@ def test_without_flyr_one_line_says_what_to_install(lkcfuse, settings, flir, mon
     done.assert_fails(5, "pip install 'lkcfuse[thermal]'", "IR_1.jpg")
 
 
-def test_medical_images_are_no_radiometric_files(lkcfuse, settings, flir):
-    done = lkcfuse("fuse", flir, "-o", "out.png", "-t", "mri-ct", *settings)
+def test_medical_images_are_no_radiometric_files(lkcfuse, machine, flir):
+    done = lkcfuse("fuse", flir, "-o", "out.png", "-t", "mri-ct", *machine)
     done.assert_fails(2, "fuse takes two images and got one")
 
 

@@ -33,10 +33,10 @@ def scans(tmp_path):
     )
 
 
-def test_volumes_in_and_a_volume_out(lkcfuse, scans, settings, tmp_path):
+def test_volumes_in_and_a_volume_out(lkcfuse, scans, machine, tmp_path):
     mri, _, pet = scans
     output = tmp_path / "new" / "fused.nii.gz"
-    done = lkcfuse("fuse", mri, pet, "--task", "mri-pet", "-o", output, "--json", *settings)
+    done = lkcfuse("fuse", mri, pet, "--task", "mri-pet", "-o", output, "--json", *machine)
     assert done.code == 0, done.err
     assert names(output.parent) == ["fused.nii.gz"]
     source, fused = nibabel.load(mri), nibabel.load(output)
@@ -53,7 +53,7 @@ def test_volumes_in_and_a_volume_out(lkcfuse, scans, settings, tmp_path):
     assert "(from the background to 99.5 % of the head)" in done.err
 
 
-def test_series_in_and_slices_out(lkcfuse, settings, tmp_path):
+def test_series_in_and_slices_out(lkcfuse, machine, tmp_path):
     study, frame = generate_uid(), generate_uid()
     for modality, shape, affine in (("MR", SHAPE, AFFINE), ("CT", OTHER_SHAPE, OTHER)):
         save_series(
@@ -63,7 +63,7 @@ def test_series_in_and_slices_out(lkcfuse, settings, tmp_path):
     output = tmp_path / "slices"
     done = lkcfuse(
         "fuse", tmp_path / "MR", tmp_path / "CT", "--task", "mri-ct", "-o", output,
-        "--format", "png", "--window-second", "soft", "--plane", "coronal", *settings,
+        "--format", "png", "--window-second", "soft", "--plane", "coronal", *machine,
     )  # fmt: skip
     assert done.code == 0, done.err
     assert names(output) == [f"coronal-{number:03}.png" for number in range(1, 15)]
@@ -71,7 +71,7 @@ def test_series_in_and_slices_out(lkcfuse, settings, tmp_path):
     assert "from -160 to 240 (the soft window)" in done.err
 
 
-def test_two_series_of_one_folder(lkcfuse, settings, tmp_path):
+def test_two_series_of_one_folder(lkcfuse, machine, tmp_path):
     study, frame = generate_uid(), generate_uid()
     for number, modality in enumerate(("MR", "CT"), 1):
         save_series(
@@ -80,18 +80,18 @@ def test_two_series_of_one_folder(lkcfuse, settings, tmp_path):
         )  # fmt: skip
     words = ["fuse", tmp_path / "export", tmp_path / "export", "--task", "mri-ct"]
     output = tmp_path / "fused.mha"
-    done = lkcfuse(*words, "-o", output, "--series", "1,CT", *settings)
+    done = lkcfuse(*words, "-o", output, "--series", "1,CT", *machine)
     assert done.code == 0, done.err
-    lkcfuse(*words, "-o", tmp_path / "b.mha", *settings).assert_fails(2, "is both sources")
-    lkcfuse(*words, "-o", tmp_path / "b.mha", "--series", "9,1", *settings).assert_fails(
+    lkcfuse(*words, "-o", tmp_path / "b.mha", *machine).assert_fails(2, "is both sources")
+    lkcfuse(*words, "-o", tmp_path / "b.mha", "--series", "9,1", *machine).assert_fails(
         3, "--series 9 names no one series", "1: MR of a phantom (MR, 6 images)"
     )
 
 
-def test_frames_of_reference_and_patients(lkcfuse, settings, tmp_path):
+def test_frames_of_reference_and_patients(lkcfuse, machine, tmp_path):
     save_series(tmp_path / "MR", head("MR", SHAPE, AFFINE), AFFINE)
     save_series(tmp_path / "CT", head("CT", SHAPE, AFFINE), AFFINE, modality="CT")
-    words = ["fuse", tmp_path / "MR", tmp_path / "CT", "--task", "mri-ct", *settings]
+    words = ["fuse", tmp_path / "MR", tmp_path / "CT", "--task", "mri-ct", *machine]
     output = tmp_path / "out.nii"
     lkcfuse(*words, "-o", output).assert_fails(3, "two frames of reference", "--align off")
     assert not output.exists()
@@ -108,18 +108,18 @@ def test_frames_of_reference_and_patients(lkcfuse, settings, tmp_path):
     assert lkcfuse(*words, "--force-patient").code == 0
 
 
-def test_several_volumes(lkcfuse, scans, settings, tmp_path):
+def test_several_volumes(lkcfuse, scans, machine, tmp_path):
     mri = nibabel.load(scans[0])
     values = np.asarray(mri.dataobj)
     nibabel.save(
         nibabel.Nifti1Image(np.stack([values, values // 2], -1), mri.affine), tmp_path / "4d.nii"
     )
-    words = ["fuse", tmp_path / "4d.nii", scans[1], "--task", "mri-ct", *settings]
+    words = ["fuse", tmp_path / "4d.nii", scans[1], "--task", "mri-ct", *machine]
     lkcfuse(*words, "-o", tmp_path / "a.nii").assert_fails(3, "4d.nii has 2 volumes", "--volume N")
     assert lkcfuse(*words, "-o", tmp_path / "a.nii", "--volume", "2,1").code == 0
 
 
-def test_what_is_refused_before_any_work(lkcfuse, scans, tmp_path, settings):
+def test_what_is_refused_before_any_work(lkcfuse, scans, tmp_path, machine):
     mri, ct, _ = scans
     output = tmp_path / "a.nii"
     words = ["fuse", mri, ct, "-o", output]
@@ -134,20 +134,21 @@ def test_what_is_refused_before_any_work(lkcfuse, scans, tmp_path, settings):
         (["--plane", "up"], "no plane is called 'up'"),
         (["--grid", "best"], "no grid is called 'best'"),
     ):
-        lkcfuse(*words, *options, *settings).assert_fails(2, said)
+        lkcfuse(*words, *options, *machine).assert_fails(2, said)
     lkcfuse("fuse", mri, "-o", output, "--task", "mri-ct").assert_fails(2, "got one")
     lkcfuse("fuse", mri, mri, "-o", output, "--task", "mri-ct").assert_fails(2, "both sources")
     lkcfuse("fuse", mri, ct, "-o", ct, "--task", "mri-ct").assert_fails(2, "would be overwritten")
     lkcfuse("fuse", mri, ct, "--task", "mri-ct").assert_fails(2, "the output is missing")
-    lkcfuse("fuse", mri, ct, "-o", "a.png", "--task", "mri-ct").assert_fails(2, "is one picture")
+    words = ["fuse", mri, ct, "-o", tmp_path / "a.png", "--task", "mri-ct", "-q"]
+    lkcfuse(*words, *machine).assert_fails(2, "is one picture, and the scans have 6 slices")
     assert names(tmp_path) == ["in"]
 
 
-def test_a_scan_and_a_picture(lkcfuse, scans, tmp_path, settings):
+def test_a_scan_and_a_picture(lkcfuse, scans, tmp_path, machine):
     picture = tmp_path / "a.png"
     write_image(image_from_array(np.zeros((4, 4), np.uint8)), picture)
     words = ["fuse", scans[0], picture, "-o", tmp_path / "b.nii", "--task", "mri-ct"]
-    lkcfuse(*words, *settings).assert_fails(3, "a.png is not a scan of a kind that is read")
+    lkcfuse(*words, *machine).assert_fails(3, "a.png is not a scan of a kind that is read")
 
 
 def test_options_of_scans_are_not_for_pictures(lkcfuse, tmp_path):
@@ -158,7 +159,7 @@ def test_options_of_scans_are_not_for_pictures(lkcfuse, tmp_path):
     lkcfuse(*words, "--align", "off").assert_fails(2, "--align off is for scans")
 
 
-def test_damage_leaves_nothing_behind(lkcfuse, scans, settings, tmp_path):
+def test_damage_leaves_nothing_behind(lkcfuse, scans, machine, tmp_path):
     mri, ct, _ = scans
     ct.write_bytes(ct.read_bytes()[:-30])
     lkcfuse("fuse", mri, ct, "--task", "mri-ct", "-o", tmp_path / "new" / "a.nii").assert_fails(
@@ -167,23 +168,23 @@ def test_damage_leaves_nothing_behind(lkcfuse, scans, settings, tmp_path):
     assert names(tmp_path) == ["in"]
 
 
-def test_without_the_extra(lkcfuse, scans, settings, tmp_path, monkeypatch):
+def test_without_the_extra(lkcfuse, scans, machine, tmp_path, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "nibabel", None)
     lkcfuse(
-        "fuse", scans[0], scans[1], "--task", "mri-ct", "-o", tmp_path / "a.nii", *settings
+        "fuse", scans[0], scans[1], "--task", "mri-ct", "-o", tmp_path / "a.nii", *machine
     ).assert_fails(2, "scans take nibabel", "pip install 'lkcfuse[medical]'")
 
 
-def test_series_in_and_a_series_out(lkcfuse, settings, tmp_path):
+def test_series_in_and_a_series_out(lkcfuse, machine, tmp_path):
     study, frame = generate_uid(), generate_uid()
     for modality in ("MR", "PT"):
         save_series(
             tmp_path / modality, head(modality, SHAPE, AFFINE), AFFINE,
             modality=modality, uids=(study, generate_uid(), frame),
         )  # fmt: skip
-    words = ["fuse", tmp_path / "MR", tmp_path / "PT", "--task", "mri-pet", *settings]
+    words = ["fuse", tmp_path / "MR", tmp_path / "PT", "--task", "mri-pet", *machine]
     done = lkcfuse(*words, "-o", tmp_path / "fused", "--json")
     assert done.code == 0, done.err
     assert json.loads(done.text)["format"] == "dicom"

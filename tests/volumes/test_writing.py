@@ -11,6 +11,7 @@ from lkcfuse.images import read_image
 from lkcfuse.volumes import Grid
 from lkcfuse.volumes import writing as module
 from lkcfuse.volumes.description import Description
+from lkcfuse.volumes.planes import view_of
 from lkcfuse.volumes.reading import read_volume
 from lkcfuse.volumes.writing import check_volume_output, write_volume
 
@@ -107,7 +108,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "asked", "words"),
     [
-        ("fused.png", None, "is one picture, and the scans have many slices"),
+        ("fused.png", "nrrd", "is not written as 'nrrd'"),
         ("fused", None, "does not say what to write"),
         ("fused.nii", "png", "is named as one file"),
         ("fused.nii", "nrrd", "is not written as 'nrrd'"),
@@ -118,3 +119,14 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path, monkeypatch):
 def test_names_that_say_no_format(tmp_path, name, asked, words):
     with pytest.raises(UsageError, match=words):
         check_volume_output(tmp_path / name, format=asked)
+
+
+def test_scans_of_one_slice_become_a_picture(tmp_path):
+    values = np.arange(30, dtype=np.uint8).reshape(1, 5, 6) * 8
+    grid = Grid((1, 5, 6), np.eye(4))
+    write_volume(values, grid, tmp_path / "new" / "slice.png")
+    expected = view_of(grid, "axial").cut(values)[0]
+    np.testing.assert_array_equal(read_image(tmp_path / "new" / "slice.png").luma_samples, expected)
+    with pytest.raises(UsageError, match="is one picture, and the scans have 5 slices"):
+        write_volume(values, grid, tmp_path / "other.png", plane="coronal")
+    assert not (tmp_path / "other.png").exists()
