@@ -5,6 +5,7 @@ from __future__ import annotations
 USAGE: dict[str, str] = {
     "fuse": "[OPTIONS] A B -o OUT",
     "batch": "[OPTIONS] DIR_A DIR_B",
+    "align": "[OPTIONS] DIR_A DIR_B -o JSON",
     "train": "[OPTIONS] FIRST SECOND",
     "export": "[OPTIONS] WEIGHTS -o FILE",
     "weights import": "[OPTIONS] FILE -n NAME",
@@ -21,6 +22,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "lkcfuse fuse ir.png vis.png -o fused.png",
         "lkcfuse fuse mri.png pet.png --task mri-pet -o fused.png",
         "lkcfuse fuse mri.nii.gz pet.nii.gz --task mri-pet -o fused.nii.gz",
+        "lkcfuse fuse ir.png vis.png --align affine -o fused.png",
         "lkcfuse fuse ir.tif vis.tif --memory 4GB -o fused.tif",
         "cat ir.png | lkcfuse fuse - vis.png -o - | display",
     ),
@@ -29,6 +31,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "lkcfuse batch ir/ vis/ --match '{}_thermal={}_rgb' --dry-run",
         "lkcfuse batch mri/ pet/ --task mri-pet --report report.html",
         "lkcfuse batch ir/ vis/ --metrics metrics.csv",
+    ),
+    "align": (
+        "lkcfuse align ir/ vis/ -o rig.json",
+        "lkcfuse align ir/ vis/ --model homography --match '{}_thermal={}_rgb' -o rig.json",
     ),
     "eval": (
         "lkcfuse eval",

@@ -20,6 +20,7 @@ from lkcfuse.errors import ResourceError
 from lkcfuse.fusion.fuser import Fuser
 from lkcfuse.inference.storage import Scratch
 from lkcfuse.ops.streaming import layers
+from lkcfuse.tasks import TASKS
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +45,7 @@ def test_all_is_well_here_and_nothing_is_left_behind(lkcfuse, cache, tmp_path, m
     assert {record["status"] for record in found.values()} <= {"ok", "warning"}
     assert 0 < found["network"]["difference_levels"] < 0.01
     assert found["network"]["seconds"] > 0
-    assert len(found["packaged"]["weights"]) == 4
+    assert set(found["packaged"]["weights"]) == {f"lkcfuse-{name}" for name in TASKS}
     assert found["settings"]["environment"]["LKCFUSE_CACHE"] == str(cache)
     assert found["settings"]["environment"]["HF_HUB_OFFLINE"] == "1"
     assert found["cpu"]["cpus"] >= 1
