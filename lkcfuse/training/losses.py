@@ -292,9 +292,9 @@ def fusion_loss(
     loss = torch.zeros((), device=fused.device)
     values: dict[str, float] = {}
     for field in fields(weights):
-        weight = getattr(weights, field.name)
-        if field.name in terms and weight:
+        factor = getattr(weights, field.name)
+        if field.name in terms and factor:
             value = terms[field.name]().mean()
-            loss = loss + weight * value
+            loss = loss + factor * value
             values[field.name] = value.item()
     return loss, values

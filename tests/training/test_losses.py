@@ -79,7 +79,9 @@ def test_samples_of_a_batch_do_not_mix() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", [name for name in vars(LossWeights()) if not name.endswith("_margin")]
+    "field",
+    # Those of a weight map have their tests beside the networks that have one.
+    [name for name in vars(LossWeights()) if not name.endswith(("_margin", "mask", "roughness"))],
 )
 def test_every_term_is_lowered_by_following_its_gradient(field: str) -> None:
     silent = dict.fromkeys(vars(LossWeights()), 0.0)
@@ -102,7 +104,8 @@ def test_every_term_is_lowered_by_following_its_gradient(field: str) -> None:
         inner = slice(20, 60)
         quarters[field] = Quarter(fused[..., inner, inner] + 7.0, inner, inner)
     fused = fused.clone().requires_grad_()
-    loss, values = fusion_loss(fused, a, b, weights, quarters)
+    truth = (b, torch.ones_like(b)) if field == "truth" else None
+    loss, values = fusion_loss(fused, a, b, weights, quarters, truth=truth)
     loss.backward()
     assert fused.grad is not None
     assert torch.isfinite(fused.grad).all()
@@ -110,7 +113,7 @@ def test_every_term_is_lowered_by_following_its_gradient(field: str) -> None:
     if of_quarter:
         assert loss.item() == pytest.approx(7 / 255, rel=1e-5)
     step = fused.detach() - fused.grad / fused.grad.abs().max()
-    assert fusion_loss(step, a, b, weights, quarters)[0].item() < loss.item()
+    assert fusion_loss(step, a, b, weights, quarters, truth=truth)[0].item() < loss.item()
 
 
 def test_a_level_beyond_the_range_is_written_clipped_and_only_ever_called_back() -> None:
