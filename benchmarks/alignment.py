@@ -132,7 +132,8 @@ def ours(case: Case, model: str) -> tuple[Matrix, float, bool]:
 
 def phase(case: Case, _model: str) -> tuple[Matrix, float, bool]:
     """Correlate the phase of the strength of edges: finds a shift, whatever the model."""
-    edges = [strength_of_edges(view) for view in (case.first, case.second)]
+    # A picture of another scene may have another size.
+    edges = [strength_of_edges(view.scaled(case.first.size)) for view in (case.first, case.second)]
     window = cv2.createHanningWindow(edges[0].shape[::-1], cv2.CV_32F)
     (x, y), response = cv2.phaseCorrelate(edges[1], edges[0], window)
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]]), response, response > 0.05
