@@ -84,6 +84,10 @@ ELSEWHERE: dict[str, str] = {
     "lkcfuse fuse examples/desk_near.png examples/desk_far.png -t mff -o desk.png --map map.png": (
         "tests/test_examples.py"
     ),
+    # The inputs here are noise, which nothing registers.
+    "lkcfuse fuse ir.png vis.png -o aligned.png --align affine": "tests/cli/test_align.py",
+    "lkcfuse align ir/ vis/ -o rig.json": "tests/cli/test_align.py",
+    "lkcfuse batch ir/ vis/ -o aligned/ --transform rig.json": "tests/cli/test_align.py",
     # Long ones.
     "lkcfuse train ir/ vis/ -o mine.safetensors --init lkcfuse-ir-vis": "tests/cli/test_train.py",
     "lkcfuse train ir/ vis/ -o mine.safetensors --init lkcfuse-ir-vis --minutes 60": (

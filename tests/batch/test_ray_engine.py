@@ -193,7 +193,7 @@ def test_a_pair_that_kills_its_workers_fails_alone(start, scene, trap):
     code, out, err = finish(start("fused", *RAY))
     assert code == 1, err
     assert len(set(readers())) == 3
-    assert "3: ir/3.png and vis/3.png: a worker died of them 3 times" in err
+    assert "3: ir/3.png and vis/3.png: 3 workers crashed while this pair was in progress" in err
     assert "1 of 20 pairs failed: 3; the others are done" in err
     others = sorted(name for name in NAMES if name != "3")
     assert sorted(out) == sorted(f"fused/{name}.png" for name in others)
@@ -213,7 +213,7 @@ def test_a_worker_that_finds_other_weights_ends_the_run(start, scene, trap, make
         worker.kill()
     code, _, err = finish(process)
     assert code == 4, err
-    assert "weights 'w.safetensors' are another file on" in err
+    assert "weights 'w.safetensors' are a different file on" in err
 
 
 CLUSTER = """
@@ -245,7 +245,7 @@ def test_a_cluster_that_runs_already_is_joined_where_asked(start, scene, cluster
     words = ("--engine", "ray", "--address", cluster, "--gpus-per-worker", "0.5")
     code, _, err = finish(start("none", *words))
     assert code == 5
-    assert "a worker with 1 CPU and 0.5 GPU finds no room on any machine of the cluster" in err
+    assert "a worker with 1 CPU and 0.5 GPU does not fit on any machine of the cluster" in err
     # Unasked, one of this machine alone is started beside it.
     code, _, err = finish(start("alone", "--engine", "ray", "--workers", "1"))
     assert code == 0, err
