@@ -45,7 +45,7 @@ def test_fuse_registers_and_reports_the_transform(lkcfuse, settings, rig):
     assert done.code == 0, done.err
     alignment = json.loads(done.text)["alignment"]
     assert corner_errors(np.array(alignment["transform"]), TRUE, SIZE).max() < 1.5
-    assert alignment["confidence"] >= 0.5
+    assert alignment["confidence"] >= 0.92
     assert alignment["gain"] > 0
     assert read_image(out).size == SIZE
     other = ["fuse", pair[0], rig / "vis" / "4.png", "-o", rig / "none.png", *settings]

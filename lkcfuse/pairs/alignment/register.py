@@ -9,7 +9,7 @@ import numpy as np
 from lkcfuse.pairs.alignment.coarse import search
 from lkcfuse.pairs.alignment.descriptors import View, fit_within
 from lkcfuse.pairs.alignment.fit import Fit, fit
-from lkcfuse.pairs.alignment.result import LEAST_CONFIDENCE, Alignment, corner_errors
+from lkcfuse.pairs.alignment.result import Alignment, corner_errors
 from lkcfuse.pairs.alignment.tiles import Surfaces, correlate
 from lkcfuse.pairs.resample import Matrix, resize_matrix
 
@@ -29,6 +29,9 @@ _STARTS = 3
 # Longer side of the first picture, how far tiles are looked for in its pixels, how often.
 _ROUGH = (192, 9, 2)
 _LEVELS = ((320, 6, 1), (LONGEST, 5, 1))
+
+# Below it, the pictures are looked at as if one showed a part of the other.
+_DOUBTFUL = 0.5
 
 # Where confidence is a half, by each of what it is made of; benchmarks/alignment.py measures both.
 _CONTRAST = 5.5
@@ -66,7 +69,7 @@ def register(first: View, second: View, model: str) -> Alignment:
         model: What may differ: `shift`, `affine` or `homography`.
     """
     found = register_near(first, second, model)
-    if model != "shift" and confidence(found) < LEAST_CONFIDENCE:
+    if model != "shift" and confidence(found) < _DOUBTFUL:
         wide = register_wide(first, second, model)
         found = max(found, wide, key=confidence)
     plain = resize_matrix(second.size, first.size)

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from lkcfuse.pairs.resample import Matrix
 from lkcfuse.pairs.transforms import to_rows
 
-LEAST_CONFIDENCE = 0.5
-"""Below it a registration is not to be trusted; benchmarks/alignment.py tells why."""
+LEAST_CONFIDENCE = 0.92
+"""Below it a registration is refused: pictures of two scenes reached .88 (docs/alignment.md)."""
 
 
 @dataclass(frozen=True)
