@@ -33,6 +33,7 @@ from lkcfuse.cli.options import (
 )
 from lkcfuse.cli.output import Output
 from lkcfuse.cli.photographs import check_for_two_alone, check_map, write_map
+from lkcfuse.cli.records import made_with
 from lkcfuse.cli.source_options import SourceOptions
 from lkcfuse.cli.task_note import is_by_default, note_of_task
 from lkcfuse.cli.volume_options import ScanOptions
@@ -217,11 +218,7 @@ def fuse(
         "second": pair.second.name,
         **({"others": [image.name for image in rest]} if rest else {}),
         **({"map": map_path} if map_path is not None else {}),
-        "task": fuser.task.name,
-        "weights": fuser.weights.name,
-        "weights_sha256": fuser.weights.sha256,
-        "device": str(fuser.device),
-        "threads": fuser.threads,
+        **made_with(fuser),
         "width": width,
         "height": height,
         **({} if pair.alignment is None else {"alignment": pair.alignment.to_record()}),

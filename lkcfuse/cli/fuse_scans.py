@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lkcfuse.cli.fuse_words import STREAM
+from lkcfuse.cli.records import made_with
 from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,11 +108,7 @@ def _record(fuser: Fuser, fused: FusedVolume, options: VolumeOptions) -> dict[st
     record: dict[str, object] = {
         "first": scans.first.volume.name,
         "second": scans.second.volume.name,
-        "task": fuser.task.name,
-        "weights": fuser.weights.name,
-        "weights_sha256": fuser.weights.sha256,
-        "device": str(fuser.device),
-        "threads": fuser.threads,
+        **made_with(fuser),
         "columns": columns,
         "rows": rows,
         "slices": slices,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lkcfuse.cli.fuse_words import STREAM, Words
 from lkcfuse.cli.options import local_path
 from lkcfuse.cli.output import Output, Warnings
+from lkcfuse.cli.records import made_with
 from lkcfuse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,11 +83,7 @@ def fuse_stack(
             "output": words.output,
             "first": words.first,
             "second": words.second,
-            "task": fuser.task.name,
-            "weights": fuser.weights.name,
-            "weights_sha256": fuser.weights.sha256,
-            "device": str(fuser.device),
-            "threads": fuser.threads,
+            **made_with(fuser),
             "width": width,
             "height": height,
             "pages": count,

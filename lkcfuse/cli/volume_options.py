@@ -165,6 +165,6 @@ def _numbers(text: str | None) -> tuple[int | None, int | None]:
     words = _two(text)
     for word in words:
         if word is not None and not (word.strip().isdecimal() and int(word) >= 1):
-            raise UsageError(f"--volume {text} is no number from 1 on, nor two of them")
+            raise UsageError(f"--volume {text}: give a number from 1 on, or two of them")
     first, second = (None if word is None else int(word) for word in words)
     return first, second

@@ -76,9 +76,7 @@ def choose_volume_format(path: Path, asked: str | None, *, of_dicom: bool = Fals
     """
     suffix = volume_suffix(path)
     name = None if asked is None else asked.lower().lstrip(".")
-    name = {"nii": "nifti", "nii.gz": "nifti", "jpg": "jpeg", "tif": "tiff", "dcm": "dicom"}.get(
-        str(name), name
-    )
+    name = _OTHER_NAMES.get(str(name), name)
     known = ", ".join(SUFFIXES)
     if path.suffix.lower() in _PICTURE_SUFFIXES and name in (None, *PICTURES):
         return PICTURE

@@ -88,8 +88,8 @@ def as_volume(source: Any, name: str, **options: Any) -> Volume:
         source = (np.asanyarray(source.dataobj), source.affine)
     if not isinstance(source, tuple) or len(source) != 2:
         raise InputError(
-            f"{name} is no volume: give a path, a SimpleITK or nibabel image, or an array and its "
-            "affine"
+            f"{name} is not a volume: give a path, a SimpleITK or nibabel image, or an array and "
+            "its affine"
         )
     values, affine = np.asarray(source[0]), np.asarray(source[1], np.float64)
     coloured = values.ndim == 4 and values.shape[3] == 3 and values.dtype == np.uint8

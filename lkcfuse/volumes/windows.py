@@ -58,9 +58,9 @@ def parse_window(text: str) -> str | tuple[float, float]:
             raise UsageError(f"the window {text} is empty: its width must be above 0")
         low, high = centre - width / 2, centre + width / 2
     else:
-        raise UsageError(f"{text} is no window: give {_EXPECTED}")
+        raise UsageError(f"{text} is not a window: give {_EXPECTED}")
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise UsageError(f"{text} is no window: give {_EXPECTED}")
+        raise UsageError(f"{text} is not a window: give {_EXPECTED}")
     return low, high
 
 

@@ -128,8 +128,8 @@ def test_what_is_refused_before_any_work(lkcfuse, scans, tmp_path, machine):
     for options, said in (
         (["--range-first", "0,1"], "--range-first is for pictures: for scans there is --window"),
         (["--resize", "first"], "--resize is for pictures: for scans there is --grid"),
-        (["--window-first", "1"], "1 is no window"),
-        (["--volume", "0"], "--volume 0 is no number"),
+        (["--window-first", "1"], "1 is not a window"),
+        (["--volume", "0"], "--volume 0: give a number"),
         (["--align", "magic"], "--align magic is unknown for scans"),
         (["--plane", "up"], "no plane is called 'up'"),
         (["--grid", "best"], "no grid is called 'best'"),

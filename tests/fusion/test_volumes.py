@@ -117,7 +117,7 @@ def test_strength(fuser):
     [
         (VolumeOptions(plane="oblique"), "no plane is called"),
         (VolumeOptions(grid="other"), "no grid is called"),
-        (VolumeOptions(windows=("auto", "wide")), "is no window"),
+        (VolumeOptions(windows=("auto", "wide")), "is not a window"),
         (VolumeOptions(colours="heat"), "no colour table"),
     ],
 )

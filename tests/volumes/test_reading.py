@@ -171,5 +171,5 @@ def test_arrays_images_and_paths_are_one(tmp_path, values, affine):
     ids=["number", "array", "affine", "picture"],
 )
 def test_what_is_no_volume(source):
-    with pytest.raises(InputError, match=r"^it (is no volume|has values of shape)"):
+    with pytest.raises(InputError, match=r"^it (is not a volume|has values of shape)"):
         as_volume(source, "it")

@@ -161,6 +161,7 @@ def _read_values(
 
 
 def _decode(path: Path) -> tuple[Dataset, npt.NDArray[Any]]:
+    dataset: Dataset | None = None  # until it has been read, which may fail as decoding may
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
